@@ -48,7 +48,7 @@ class Chunk:
 class Feeder:
     """Cuts a stream of answers into chunks; one that comes back undone goes out again."""
 
-    def __init__(self, answers: Iterable[tuple[Any, Answer]], size: int) -> None:
+    def __init__(self, answers: Iterable[tuple[object, Answer]], size: int) -> None:
         """Read nothing yet.
 
         Args:
@@ -88,7 +88,7 @@ class Feeder:
         """Whether nothing is left to give out."""
         return self._is_read and not self._again
 
-    def _read(self, answers: Iterable[tuple[Any, Answer]]) -> Iterator[Item]:
+    def _read(self, answers: Iterable[tuple[object, Answer]]) -> Iterator[Item]:
         for _, answer in answers:
             self.n_answers += 1
             if answer.text is not None:
@@ -134,7 +134,7 @@ class _Slot:
     starting: object
     """The reference that `ready` will answer; None once it has."""
     n_restarts: int = 0
-    chunks: dict[Any, Chunk] = field(default_factory=dict)
+    chunks: dict[object, Chunk] = field(default_factory=dict)
     account: Account | None = None
     """The latest; None before the first."""
     has_failed: bool = False
@@ -205,7 +205,7 @@ class WorkerPool:
         actor = self._actor.remote(self._plan.options[number], self._examples)
         return _Slot(number, actor, actor.ready.remote(), n_restarts)
 
-    def _next_refs(self) -> list[Any]:
+    def _next_refs(self) -> list[object]:
         """Fill the workers, and list what is waited for; nothing where the run is at its end."""
         self._give_out()
         now = time.monotonic()

@@ -13,7 +13,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import ConfigError, StorePathError
 from ..files import write_file
@@ -87,7 +86,7 @@ def custom_id(digest: str, body: Mapping[str, object], replicate: int) -> str:
     return hashlib.sha256(content).hexdigest()[:40]
 
 
-def result_of(line: Mapping[str, object]) -> tuple[Any, Any]:
+def result_of(line: Mapping[str, object]) -> tuple[object, object]:
     """Give the status and the body of a result line; None where it holds none."""
     response = line.get("response")
     if not isinstance(response, Mapping):

@@ -196,7 +196,7 @@ class MadeOfJudges(ABC):
     """What judges that are made of others share."""
 
     __slots__ = ()
-    members: Sequence[Any]
+    members: Sequence[Judge]
 
     @abstractmethod
     async def judge_with(self, question: Question, ask: Ask) -> Verdict:

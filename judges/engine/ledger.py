@@ -256,7 +256,7 @@ class Ledger:
         return {name: round(float(ordered[rank]), 4) for name, rank in ranks.items()}
 
 
-def na_share(outcomes: Mapping[Any, int]) -> dict[str, float]:
+def na_share(outcomes: Mapping[Outcome, int]) -> dict[str, float]:
     """Give the share of verdicts that say "not applicable", as a fact; none where none does."""
     n_na = outcomes.get(Outcome.NOT_APPLICABLE, 0)
     return {"na_share": n_na / sum(outcomes.values())} if n_na else {}

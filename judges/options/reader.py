@@ -230,7 +230,7 @@ def refuse_infinite(name: str, value: object) -> None:
             refuse_infinite(name, inner)
 
 
-def _from_text(name: str, text: str, kinds: set[Any]) -> object:
+def _from_text(name: str, text: str, kinds: set[type]) -> object:
     """Read text as the first of the kinds that it can be; text itself comes last."""
     lower = text.strip().lower()
     if type(None) in kinds and lower in ({"null"} if str in kinds else _NOTHING):
@@ -254,7 +254,7 @@ def _from_text(name: str, text: str, kinds: set[Any]) -> object:
     raise ConfigError(f"{name} must be {_wanted(kinds)}, not {_cut(text)}")
 
 
-def _kinds(annotation: object) -> set[Any]:
+def _kinds(annotation: object) -> set[type]:
     """Give the types an annotation allows; none where it allows whatever comes."""
     if isinstance(annotation, str):
         annotation = _NAMED.get(annotation, Any)
@@ -272,7 +272,7 @@ def _kinds(annotation: object) -> set[Any]:
     return {annotation} if isinstance(annotation, type) and annotation is not object else set()
 
 
-def _kinds_of_values(annotation: object) -> set[Any]:
+def _kinds_of_values(annotation: object) -> set[type]:
     """Give the types of a mapping's values, where its annotation says them."""
     takes = typing.get_args(annotation)
     is_mapping = typing.get_origin(annotation) in (Mapping, dict)
@@ -285,7 +285,7 @@ def _header(name: str, value: object) -> str:
     raise ConfigError(f"{name} must be text; put it into quotes")
 
 
-def _wanted(kinds: set[Any]) -> str:
+def _wanted(kinds: set[type]) -> str:
     words = []
     for kind in sorted(kinds, key=lambda kind: (kind is type(None), str(kind))):
         if issubclass(kind, Enum):
@@ -305,7 +305,7 @@ _KIND_WORDS = {
 }  # fmt: skip
 _SCALARS = (str, int, float, bool, type(None), Enum, Path)
 _KNOWN = (*_SCALARS, Mapping, Sequence)
-_NAMED: dict[Any, Any] = {
+_NAMED: dict[str, object] = {
     text: kind
     for name, one in {"str": str, "int": int, "float": float, "bool": bool}.items()
     for text, kind in (
