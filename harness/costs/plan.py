@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ...judges.engine.cost_estimate import asked_parts
 from ...judges.engine.ledger import BYTES_PER_TOKEN, REPLY_TOKENS_GUESS
 from ...judges.engine.work_items import Part, group_size_of
 from ...judges.errors import ConfigError, DataError
-from ...judges.grader import Grader, open_grader
+from ...judges.grader import open_grader
 from ...reports.results.values import mapping
 from ..flags import keys_stand_in
 from .call_costs import (
@@ -154,10 +154,7 @@ class CostPlan:
             "judge": self.judge,
             "model": self.model,
             "scales": [run.to_json() for run in self.runs],
-            "assumptions": [
-                {"name": each.name, "value": each.value, "source": each.source}
-                for each in self.assumptions
-            ],
+            "assumptions": [asdict(each) for each in self.assumptions],
         }
 
 
@@ -188,8 +185,10 @@ def make_plan(
     options = _buildable(options, notes)
     with keys_stand_in(options), open_grader(options) as grader:
         part = part_of(grader.judge, grader.options)
-        is_ours = name in IN_PROCESS or _is_in_process(part.payers)
-        speed = _with_limits(speed, grader)
+        names = {name, *(payer.identity.name for payer in part.payers)}
+        is_ours = not IN_PROCESS.isdisjoint(names)
+        limits = ("max_concurrency", "requests_per_minute", "tokens_per_minute")
+        speed = replace(speed, **{name: getattr(grader.options, name) for name in limits})
         if pilot is not None:
             if len(part.payers) != 1 or pilot.digest != part.identity.digest:
                 raise ConfigError(
@@ -207,17 +206,15 @@ def make_plan(
             member.identity.digest: _shape(member, lengths, pilot, work) for member, _ in members
         }
         notes += _own_notes(members, shapes, speed, is_ours=is_ours)
-        runs = []
-        for rows in scales(work.rows):
-            runs.append(
-                added(
-                    [
-                        _planned(member, replace(work, rows=rows, replicates=times), shapes, speed)
-                        for member, times in members
-                    ]
-                )
-            )
-        return CostPlan(name, part.identity.model, tuple(runs), tuple(notes))
+        works = [replace(work, rows=rows) for rows in scales(work.rows)]
+        runs = tuple(
+            added([
+                _planned(member, replace(one, replicates=times), shapes, speed)
+                for member, times in members
+            ])
+            for one in works
+        )  # fmt: skip
+        return CostPlan(name, part.identity.model, runs, tuple(notes))
 
 
 def _buildable(options: Mapping[str, object], notes: list[Assumption]) -> dict[str, object]:
@@ -231,16 +228,6 @@ def _buildable(options: Mapping[str, object], notes: list[Assumption]) -> dict[s
     )
     plain.setdefault("max_concurrency", 1024)
     return {"name": "chat", "shape": options.get("shape", "prefix"), "store": False, **plain}
-
-
-def _with_limits(speed: Speed, grader: Grader) -> Speed:
-    options = grader.options
-    return replace(
-        speed,
-        max_concurrency=options.max_concurrency,
-        requests_per_minute=options.requests_per_minute,
-        tokens_per_minute=options.tokens_per_minute,
-    )
 
 
 def _with_latency(
@@ -265,10 +252,6 @@ def _with_latency(
     source = f"guess: {FIRST_TOKEN_S:g} s and {TOKENS_PER_S:g} tokens/s; --latency or --pilot"
     notes.append(Assumption("latency_s", round(latency, 3), source))
     return replace(speed, latency_s=latency)
-
-
-def _is_in_process(parts: Sequence[Part]) -> bool:
-    return any(part.identity.name in IN_PROCESS for part in parts)
 
 
 def _shape(part: Part, lengths: Lengths, pilot: Pilot | None, work: Workload) -> CallShape:

@@ -57,16 +57,14 @@ def asked_parts(part: Part, times: int) -> Iterator[tuple[Part, int]]:
 def estimate_part(part: Part, sheets: Sequence[Sheet], options: RuntimeOptions) -> CostEstimate:
     """Count what grading some answers would ask; the store is read, nothing is sent."""
     n_criteria = sum(sheet.n_questions * _times(sheet, options) for sheet in sheets)
-    n_hits, costs = 0, []
-    for asked, times in asked_parts(part, 1):
-        hits, cost = _cost_of(asked, sheets, options, times, n_criteria)
-        n_hits += hits
-        costs.append(cost)
+    each = [
+        _cost_of(asked, sheets, options, times, n_criteria) for asked, times in asked_parts(part, 1)
+    ]
     return CostEstimate(
         model=part.identity.model,
         criteria=n_criteria,
-        hits=n_hits,
-        **dataclasses.asdict(Cost.sum(costs)),
+        hits=sum(hits for hits, _ in each),
+        **dataclasses.asdict(Cost.sum(cost for _, cost in each)),
     )
 
 

@@ -90,9 +90,12 @@ class Cost:
 
 def known_sum(values: Iterable[float | None]) -> float | None:
     """Add up; None where one is not known."""
-    each = list(values)
-    known = [value for value in each if value is not None]
-    return sum(known) if len(known) == len(each) else None
+    total = 0.0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
 
 
 def expected_tokens(sizes: Sequence[int]) -> tuple[int, int]:

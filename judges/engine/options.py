@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,7 +16,7 @@ from ..answer import Reading
 from ..errors import ConfigError
 from ..options.reader import annotations_of, typed
 from ..replies.reasoning import Marks, own_marks
-from .ledger import na_share
+from .ledger import known_sum, na_share
 
 CHANGES_VERDICTS = frozenset(
     {"replicates", "asked_on", "include_reasoning", "reasoning_marks", "reasoning_opens"}
@@ -206,16 +207,13 @@ def added_facts(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if all(name in one for one in each):
             total[name] = sum(one[name] for one in each)
     for name in _TABLES:
-        table: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         for one in each:
-            for key, number in (one.get(name) or {}).items():
-                table[key] = table.get(key, 0) + number
-        total[name] = table
+            counts.update(one.get(name) or {})
+        total[name] = dict(counts)
     total.pop("na_share", None)
     total |= na_share(total["outcomes"])
-    costs = [one.get("cost_usd") for one in each]
-    known = [cost for cost in costs if cost is not None]
-    total["cost_usd"] = sum(known) if len(known) == len(costs) else None
+    total["cost_usd"] = known_sum(one.get("cost_usd") for one in each)
     total["seconds"] = max(one.get("seconds") or 0.0 for one in each)
     for name in ("outage", "stopped"):
         total[name] = next((one[name] for one in each if one.get(name)), None)

@@ -8,7 +8,6 @@ themselves; when a few different ones were refused the same way, no question can
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import DoubtfulError, RefusedSettingsError
@@ -49,7 +48,7 @@ class Trial:
         self._doubts.append(doubt)
         same = [one for one in self._doubts if one.error.status == doubt.error.status]
         n_prompts = len({_prompt(one.call) for one in same})
-        return _fatal(doubt) if n_prompts >= N_REFUSED else None
+        return doubt.error.as_settings() if n_prompts >= N_REFUSED else None
 
     def defers(self, call: Call) -> bool:
         """Keep a call back whose prompt was refused: another prompt tells more."""
@@ -70,17 +69,17 @@ class Trial:
 
     def verdict(self) -> RefusedSettingsError:
         """Give the error where everything there was to ask was refused."""
-        return _fatal(self._doubts[-1])
+        return self._doubts[-1].error.as_settings()
 
     def take_doubts(self) -> list[Doubt]:
         """Hand over the calls put aside."""
         doubts, self._doubts = self._doubts, []
         return doubts
 
-    def take_deferred(self) -> Iterator[Call]:
+    def take_deferred(self) -> deque[Call]:
         """Hand over the calls that were kept back."""
         deferred, self._deferred = self._deferred, deque()
-        yield from deferred
+        return deferred
 
 
 def _prompt(call: Call) -> str:
@@ -89,7 +88,3 @@ def _prompt(call: Call) -> str:
 
 def _answer(call: Call) -> tuple[str, str]:
     return _prompt(call), call.flights[0].question.answer
-
-
-def _fatal(doubt: Doubt) -> RefusedSettingsError:
-    return doubt.error.as_settings()
