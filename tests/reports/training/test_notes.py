@@ -253,3 +253,89 @@ def test_the_share_of_equal_scores_is_the_one_that_was_judged_by(tmp_path: Path)
 def test_a_run_without_a_seed_has_a_dash_for_it(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a", changed={"run": {"seed": None}})
     assert "<td>None</td>" not in render_training_page(report_of(path))
+
+
+MANY: dict[int, Any] = {0: [0.1, 0.2, 0.3] * 4, 20: [0.5, 0.4, 0.6] * 4}
+CASES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
+    "40 of 160 answers have no reward and were excluded from training: r0.": (
+        [{"each": {"unscored": 2}}],
+        [{}],
+    ),
+    "1 of 24 held-out answers of the initial and final evaluations have no score by the held-out "
+    "judge: hybrid, scale group.": (
+        [{"gold": {**MANY, 20: [None, *MANY[20][1:]]}}],
+        [{"gold": MANY}],
+    ),
+    "r0: the held-out judge has no evaluation before the first step or after the last": (
+        [{"gold": {0: MANY[0], 8: MANY[20]}}],
+        [{"gold": {0: MANY[0], 8: MANY[20]}, "state": "running", "n_steps": 9}],
+    ),
+    "r0: the training judge has no evaluation before the first step or after the last": (
+        [{"gold": MANY, "training": {20: MANY[20]}}],
+        [{"gold": MANY, "training": MANY}],
+    ),
+    "r0: the held-out judge is the training judge; it cannot reveal reward hacking": (
+        [{"gold": MANY, "changed": {"gold": {"judge": "keyword"}}}],
+        [{"gold": MANY}],
+    ),
+    "r0: the held-out judge gave all held-out answers the same score at every evaluation": (
+        [{"gold": {0: [0.5] * 12, 20: [0.5] * 12}}],
+        [{"gold": {0: [0.5] * 12, 20: [0.5] * 11 + [0.6]}}],
+    ),
+    "Most groups have zero reward variance and no learning signal: hybrid, scale group (75.0": (
+        [{"each": {"dead_frac": 0.75}}],
+        [{"each": {"dead_frac": 0.74}}],
+    ),
+    "Most answers end at the token limit: hybrid, scale group (50.0": (
+        [{"each": {"truncated_frac": 0.5}, "changed": {"model": {"name": "tiny"}}}],
+        [{"each": {"truncated_frac": 0.5}}],
+    ),
+    "Most answers were truncated at the token limit: hybrid, scale group (50.0": (
+        [{"each": {"truncated_frac": 0.5}}],
+        [{"each": {"truncated_frac": 0.49}}],
+    ),
+    "hybrid, scale group: fewer than 10 held-out prompts": (
+        [{"gold": {0: MANY[0][:9], 20: MANY[20][:9]}}],
+        [{"gold": {0: MANY[0][:10], 20: MANY[20][:10]}}],
+    ),
+    "hybrid, scale group: one run; the result does not cover other seeds.": (
+        [{"gold": MANY}],
+        [{"gold": MANY, "seed": seed} for seed in (1, 2)],
+    ),
+    "hybrid, scale group: two runs, too few to generalise to other seeds.": (
+        [{"gold": MANY, "seed": seed} for seed in (1, 2)],
+        [{"gold": MANY, "seed": seed} for seed in (1, 2, 3)],
+    ),
+    "hybrid, scale group: some runs share a seed": (
+        [{"gold": MANY}, {"gold": MANY}],
+        [{"gold": MANY, "seed": seed} for seed in (1, 2)],
+    ),
+    "The arms do not have the same seeds": (
+        [{"gold": MANY, "seed": 1}, {"gold": MANY, "seed": 2, "reward": "binary"}],
+        [{"gold": MANY}, {"gold": MANY, "reward": "binary"}],
+    ),
+    "The arms were trained for different numbers of steps": (
+        [{}, {"reward": "binary", "n_steps": 10}],
+        [{}, {"reward": "binary", "n_steps": 10, "state": "running"}],
+    ),
+}
+
+
+@pytest.mark.parametrize("words", CASES)
+def test_a_warning_is_given_where_it_holds_and_not_where_it_does_not(
+    tmp_path: Path, words: str
+) -> None:
+    for name, runs in zip(("on", "off"), CASES[words], strict=True):
+        for i, run in enumerate(runs):
+            write_run(tmp_path / name / f"r{i}", **run)
+    assert words in notes_on(tmp_path / "on")
+    assert words not in notes_on(tmp_path / "off")
+
+
+def test_runs_of_one_arm_by_two_gold_judges_have_no_meaningful_result(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        path = write_run(tmp_path / f"a{seed}", seed=seed, gold=MANY)
+        ledger = json.dumps({"gold": {"judge": {"digest": str(seed)}}})
+        (path / "gold_judge.json").write_text(ledger, encoding="utf-8")
+    said = "hybrid, scale group: its runs are judged by different gold judges; the result is not"
+    assert said in notes_on(tmp_path)
