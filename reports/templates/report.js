@@ -486,7 +486,7 @@
           answer.reasons[c] ? textBlock(answer.reasons[c], { style: "text reason" }) : null);
       }));
     });
-    return make("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Criteria" },
+    return make("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Verdicts by criterion" },
       make("table", { class: "criteria" },
         make("caption", {}, "Every criterion with its points, and each model's verdict with the judge's words."),
         make("thead", {}, head), make("tbody", {}, ...rows)));

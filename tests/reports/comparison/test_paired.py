@@ -182,7 +182,8 @@ def test_the_detectable_difference_is_that_of_statsmodels(n):
     from statsmodels.stats.power import TTestPower
 
     power = TTestPower().power(detectable_difference(1.0, n), n, 0.05, alternative="two-sided")
-    assert power == pytest.approx(0.8, abs=1e-9)
+    # the noncentral t of scipy 1.11 is good to some 1e-8
+    assert power == pytest.approx(0.8, abs=1e-7)
 
 
 def test_two_prompts_show_a_difference_of_eleven_standard_deviations():
