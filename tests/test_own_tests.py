@@ -66,7 +66,6 @@ HELD_BY = {
     "judges/data/forms/peers": "judges/data/test_forms.py",
     "judges/data/forms/tools": "judges/data/test_tools.py",
     "judges/data/forms/trees": "judges/data/test_forms.py",
-    "judges/data/forms/written": "judges/data/test_contract.py",
     "judges/data/sizes": "judges/data/test_sizes.py",
     "judges/data/tables": "judges/data/test_reader.py",
     "judges/store/kept": "judges/store/test_sqlite.py",

@@ -15,9 +15,9 @@ from ...judges.data.columns import ANSWERED_ROW_FIELDS, Columns
 from ...judges.data.conversations import is_missing, text_of_answer
 from ...judges.data.examples import KnownRows, example_to_row
 from ...judges.data.forms.by_hand import lines_of_text
+from ...judges.data.forms.contract import criterion_row
 from ...judges.data.forms.rubric_file import with_rubric
 from ...judges.data.forms.trees import is_tree
-from ...judges.data.forms.written import criterion_row
 from ...judges.data.json_rows import Field, NumberedRow
 from ...judges.data.reader import read_rows
 from ...judges.data.responses import refuse_gold

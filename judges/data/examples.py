@@ -17,8 +17,8 @@ from ..errors import DataError, UnknownNameError
 from ..rubric import Example
 from .answers import ANSWER_FIELDS, ById, has_own_id, key_by_prompt, prompt_id_of
 from .columns import ROW_FIELDS, Columns
+from .forms.contract import criterion_row
 from .forms.peers import rows_of_set
-from .forms.written import criterion_row
 from .json_rows import NumberedRow
 from .reader import read_rows
 from .row_shapes import RowKind, key_of_turns, read_row

@@ -26,6 +26,7 @@ from .conversations import is_missing, text_of_answer
 from .examples import MAX_NAMED, KnownRows, SkippedRow, null_words, read_each, skipped_words
 from .json_rows import Field, NumberedRow, kind_of
 from .reader import stream_rows
+from .responses import Repeats
 from .row_shapes import PROMPT_FIELDS, RUBRIC_FIELDS, read_row
 from .streams import name_of, names_apart
 from .verdict_words import VerdictWord, named, read_verdict, unknown_words
@@ -340,44 +341,24 @@ def _run(model: str, label: str, grader: str, rows: Sequence[Recorded]) -> Recor
     shared = dict(rows[0].facts)
     for row in rows:
         shared = {k: v for k, v in shared.items() if row.facts.get(k) == v}
-    kept = _numbered(rows)
-    if n := len(rows) - len(kept):
+    repeats = Repeats()
+    numbers = [repeats.number(row.example.prompt_id, row.repeat) for row in rows]
+    if n := numbers.count(None):
         log.warning(
             "%s: %d answers have the number of an earlier one to their prompt in the same run, and "
             "are excluded; --run_from FIELD tells runs apart",
             model,
             n,
         )
+    kept = [(row, n) for row, n in zip(rows, numbers, strict=True) if n is not None]
     return RecordedRun(
         model=model,
         label=label,
         grader=grader,
-        graded=tuple(
-            GradedAnswer(row.example, row.answer, row.verdicts, repeat)
-            for (_, repeat), row in kept.items()
-        ),
-        stored_scores=tuple(row.score for row in kept.values()),
+        graded=tuple(GradedAnswer(row.example, row.answer, row.verdicts, n) for row, n in kept),
+        stored_scores=tuple(row.score for row, _ in kept),
         facts=shared,
     )
-
-
-def _numbered(rows: Sequence[Recorded]) -> dict[tuple[str, int], Recorded]:
-    """Number the answers to one prompt within a run, unless the rows do; the first of one counts.
-
-    Rows that are numbered keep their places: others are counted around them.
-    """
-    kept: dict[tuple[str, int], Recorded] = {}
-    numbered = {(row.example.prompt_id, row.repeat) for row in rows}
-    free: Counter[str] = Counter()
-    for row in rows:
-        prompt_id, repeat = row.example.prompt_id, row.repeat
-        if repeat is None:
-            while (prompt_id, free[prompt_id]) in numbered:
-                free[prompt_id] += 1
-            repeat = free[prompt_id]
-            free[prompt_id] += 1
-        kept.setdefault((prompt_id, repeat), row)
-    return kept
 
 
 def _joined(facts: Mapping[str, object], names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ out and named; nothing is guessed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -34,7 +34,7 @@ RunKey: TypeAlias = tuple[str, str]
 """A model, and the label of its run; empty where the rows name none."""
 MAX_NAMED = 5
 """Rows excluded that a warning names; the rest are counted."""
-_FEW_REPEATS = 1_024
+_N_BITS = 1_024
 """Numbers of repeats up to which a bit is kept for each."""
 
 
@@ -125,6 +125,39 @@ class Census:
         self.n_bytes += len(answer.text.encode("utf-8", "replace"))
         self.n_bytes += sum(len(c.text) for c in example.rubric.criteria)
         self.n_bytes += sum(len(m.content) for m in example.prompt)
+
+
+class Repeats:
+    """Numbers of the answers to one prompt in one run: as rows say, else counted around these."""
+
+    def __init__(self) -> None:
+        """Begin with none taken."""
+        self._below: dict[Hashable, int] = {}  # numbers below it are taken, all of them
+        self._bits: dict[Hashable, int] = {}  # a bit for each that a row names
+        self._beyond: set[tuple[Hashable, int]] = set()  # those too high for a bit
+
+    def __contains__(self, place: Hashable) -> bool:
+        """Say whether an answer has been numbered there."""
+        return place in self._below
+
+    def number(self, place: Hashable, given: int | None) -> int | None:
+        """Give the number of one more answer; None where an earlier one has the number given."""
+        below = self._below.setdefault(place, 0)
+        if given is None:
+            while self._is_named(place, below):
+                below += 1
+            self._below[place] = below + 1
+            return below
+        if given < below or self._is_named(place, given):
+            return None
+        if given < _N_BITS:
+            self._bits[place] = self._bits.get(place, 0) | 1 << given
+        else:
+            self._beyond.add((place, given))
+        return given
+
+    def _is_named(self, place: Hashable, number: int) -> bool:
+        return bool(self._bits.get(place, 0) >> number & 1) or (place, number) in self._beyond
 
 
 class Responses:
@@ -231,9 +264,7 @@ class Responses:
 
     def _each(self) -> Iterator[tuple[RunKey, Answer] | SkippedRow]:
         """Give every answer, and every row that has none that can be judged."""
-        taken: dict[tuple[RunKey, str], int] = {}  # repeats below it are taken, all of them
-        numbered: dict[tuple[RunKey, str], int] = {}  # a bit for each that a row names
-        beyond: set[tuple[RunKey, str, int]] = set()  # those too high for a bit
+        repeats = Repeats()
         n_prompts: Counter[RunKey] = Counter()
         for each in self._read():
             if isinstance(each, SkippedRow):
@@ -243,32 +274,21 @@ class Responses:
             label = said.run if self._label is None else self._label
             run = (self._model or said.model or each.default_model, label)
             place = (run, example.prompt_id)
-            self._n_again += each.is_by_content and place in taken
-            if place not in taken:
+            self._n_again += each.is_by_content and place in repeats
+            if place not in repeats:
                 if self._limit is not None and n_prompts[run] >= self._limit:
                     continue
                 n_prompts[run] += 1
-                taken[place] = 0
             for text in said.texts:
-                mask = numbered.get(place, 0)
-                repeat = said.repeat
-                if repeat is None:
-                    repeat = taken[place]
-                    while mask >> repeat & 1 or (*place, repeat) in beyond:
-                        repeat += 1
-                    taken[place] = repeat + 1
-                elif repeat < taken[place] or mask >> repeat & 1 or (*place, repeat) in beyond:
-                    yield SkippedRow(
-                        each.number,
-                        f"a second answer to prompt_id {example.prompt_id[:64]} with repeat "
-                        f"{said.repeat} in the same run; the first is kept",
-                    )
+                repeat = repeats.number(place, said.repeat)
+                if repeat is not None:
+                    yield run, Answer(example, text, repeat)
                     continue
-                elif repeat < _FEW_REPEATS:
-                    numbered[place] = mask | 1 << repeat
-                else:
-                    beyond.add((*place, repeat))
-                yield run, Answer(example, text, repeat)
+                yield SkippedRow(
+                    each.number,
+                    f"a second answer to prompt_id {example.prompt_id[:64]} with repeat "
+                    f"{said.repeat} in the same run; the first is kept",
+                )
 
     def _read(self) -> Iterator[_Said | SkippedRow]:
         """Give the answers of each row, or why it has none that can be judged."""

@@ -19,10 +19,9 @@ from .columns import ID_FIELDS
 from .conversations import is_missing, prompt_of
 from .criteria import Form, criteria_of, criteria_of_text, form_of
 from .forms.by_hand import spelt_out, texts_of_lines
-from .forms.contract import placed, reference_of
+from .forms.contract import criterion_row, placed, reference_of
 from .forms.peers import without_sections
 from .forms.trees import criteria_of_tree, is_tree, text_of_node
-from .forms.written import criterion_row
 from .json_rows import Field
 
 PROFESSIONAL_TAGS = ("use_case", "type", "difficulty", "specialty")
@@ -67,19 +66,11 @@ _KINDS = {
     "rubrics": {Form.POINTS: RowKind.HEALTHBENCH, Form.WEIGHT: RowKind.RESEARCHRUBRICS},
     "rubric": {Form.POINTS: RowKind.PLAIN, Form.WEIGHT: RowKind.RAR},
 }
-"""Kind of a row by the field its criteria stand in and their form; else by the form alone."""
+"""Kind of a row by the field its criteria stand in and their form; else the form's own name."""
 _CRITERIA = "criteria"
 """Where verifiers' files have them; looked at only where no other field holds a rubric."""
 RUBRIC_FIELDS = frozenset({*_KINDS, _CRITERIA})
 """Where a rubric may stand."""
-_BY_FORM = {
-    Form.RUBRICHUB: RowKind.RUBRICHUB,
-    Form.RAR: RowKind.RAR,
-    Form.PRBENCH: RowKind.PRBENCH,
-    Form.PROFBENCH: RowKind.PROFBENCH,
-    Form.AUTORUBRIC: RowKind.AUTORUBRIC,
-    Form.VERIFIERS: RowKind.VERIFIERS,
-}
 
 
 def read_row(row: object) -> tuple[Example, RowKind]:
@@ -127,7 +118,7 @@ def _rubric_of(row: Field) -> tuple[RowKind, tuple[Criterion, ...]]:
     form = form_of(items)
     if name == "reward_model" and form is Form.POINTS:
         form = Form.RUBRICHUB
-    kind = _KINDS.get(name, _KINDS["rubric"]).get(form) or _BY_FORM[form]
+    kind = _KINDS.get(name, _KINDS["rubric"]).get(form) or RowKind[form.name]
     return kind, criteria_of(items, form)
 
 

@@ -128,7 +128,8 @@ def csv_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
             number = n_before + reader.line_num + 1
             lines.n_chars = 0
     except csv.Error as error:
-        raise DataError(f"{name}: line {number}: {_quote_words(str(error))}") from None
+        words = (said for sign, said in _CSV_FAULTS.items() if sign in str(error))
+        raise DataError(f"{name}: line {number}: {next(words, f'not CSV: {error}')}") from None
     if n_rows < 1:
         raise DataError(f"{name}: a header and no rows below it")
 
@@ -199,17 +200,13 @@ def _texts(path: Path | str) -> Iterator[str]:
             ) from None
 
 
-def _quote_words(said: str) -> str:
-    if "unexpected end" in said:
-        return "a quote is opened in the row that begins here, and never closed"
-    if "expected after" in said:
-        return (
-            "text follows a closing quote in the row that begins here; a quote inside a quoted "
-            'cell is written twice ("")'
-        )
-    if "new-line" in said:
-        return "lines end in CR alone; save the file with LF or CR LF"
-    return f"not CSV: {said}"
+_CSV_FAULTS = {
+    "unexpected end": "a quote is opened in the row that begins here, and never closed",
+    "expected after": "text follows a closing quote in the row that begins here; a quote inside a "
+    'quoted cell is written twice ("")',
+    "new-line": "lines end in CR alone; save the file with LF or CR LF",
+}
+"""By words in the messages of `csv`."""
 
 
 def is_saved_set(folder: Path) -> bool:
@@ -234,9 +231,11 @@ def files_inside(folder: Path) -> list[Path]:
         )
     try:  # a hub's clone has its shards one folder below
         there = [*folder.glob("*"), *folder.glob("*/*")]
-        found = sorted(path for path in there if _is_rows(path) and path.is_file())
+        names = {path: _unpacked(path.name) for path in there if path.is_file()}
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error})") from None
+    of_sets = {"dataset_info.json", "dataset_infos.json"}
+    found = sorted(p for p, n in names.items() if n.endswith(ROW_SUFFIXES) and n not in of_sets)
     stems = {match.group(1) if (match := _SHARD.fullmatch(p.name)) else p.name for p in found}
     if len(stems) == 1:
         return found
@@ -251,11 +250,6 @@ ROW_SUFFIXES = (
     ".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather",
 )  # fmt: skip
 """Ends of the names of files that hold rows, each also with .gz or .zst behind it."""
-
-
-def _is_rows(path: Path) -> bool:
-    name = _unpacked(path.name)
-    return name.endswith(ROW_SUFFIXES) and name not in {"dataset_info.json", "dataset_infos.json"}
 
 
 def _named_in(path: Path, name: str) -> list[str]:

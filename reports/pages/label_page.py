@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...judges.budget.two_judges import Unit
-from ...judges.data.forms.written import criterion_row
+from ...judges.data.forms.contract import criterion_row
 from ...judges.rubric import Criterion, Example, Message
 from .html import frame, render
 

@@ -1,4 +1,4 @@
-"""Read what a criterion says beside its text and tags: points, levels, conditions, its turn.
+"""Read and write what a criterion says beside its text: points, levels, conditions, its turn.
 
 One reader for every form of criteria. What is not there changes nothing; what cannot be meant is
 refused with its path.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from ...errors import DataError, near_names
 from ...rubric import Criterion, Gate, Level, Message, NaRule, Polarity, Requirement
@@ -294,3 +294,45 @@ def placed(criteria: Sequence[Criterion], prompt: Sequence[Message]) -> tuple[Cr
     """Give criteria in which the answer's turn is -1, also where it is written by its number."""
     last = sum(message.role == "assistant" for message in prompt)
     return tuple(replace(c, turn=-1) if c.turn == last else c for c in criteria)
+
+
+def criterion_row(criterion: Criterion) -> dict[str, object]:
+    """Write a criterion so that it reads back to an equal one; what it does not say is left out."""
+    return _told({
+        "criterion": criterion.text,
+        "points": _number(criterion.points),
+        "polarity": criterion.polarity.value,
+        "tags": list(criterion.tags),
+        "category": criterion.category,
+        "check": criterion.check,
+        "id": criterion.id,
+        "levels": [_level_row(level) for level in criterion.levels] or None,
+        "scale": "nominal" if criterion.is_nominal else None,
+        "may_be_na": criterion.na and criterion.na.value,
+        "na_check": criterion.na_check,
+        "reference": criterion.reference or None,
+        "requires": criterion.requires and _required_row(criterion.requires),
+        "gate": criterion.gate and _told(asdict(criterion.gate)),
+        "turn": WHOLE_CONVERSATION if criterion.turn is None else criterion.turn,
+    })  # fmt: skip
+
+
+def _told(row: Mapping[str, object]) -> dict[str, object]:
+    """Leave out what is not said; the answer's turn is said by no number."""
+    return {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in row.items()
+        if value is not None and (name, value) != ("turn", -1)
+    }
+
+
+def _level_row(level: Level) -> dict[str, object]:
+    return _told({"text": level.text, "points": _number(level.points), "check": level.check})
+
+
+def _required_row(requires: Requirement) -> str | dict[str, object]:
+    return requires.id if requires.level is None else {"id": requires.id, "level": requires.level}
+
+
+def _number(points: float) -> int | float:
+    return int(points) if float(points).is_integer() else points
