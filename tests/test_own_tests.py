@@ -72,7 +72,6 @@ HELD_BY = {
     "judges/engine/calls": "judges/engine/test_retries.py",
     "judges/engine/cost_estimate": "judges/engine/test_cost_estimate.py",
     "judges/engine/pool": "judges/engine/test_pool.py",
-    "judges/engine/trial": "judges/engine/test_useless_and_limited.py",
     "judges/fitted/judge": "judges/fitted/test_fitting.py",
     "judges/grader_facts": "judges/test_grader.py",
     "judges/replies/commitment": "judges/replies/test_reply_grammar.py",

@@ -7,7 +7,7 @@ import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ..engine.retries import is_unreachable
+from ..engine.attempt import is_unreachable
 from ..errors import ConfigError, JudgeError, RefusedSettingsError, TransportError
 
 _PATHS = ("/chat/completions", "/completions", "/responses", "/embeddings", "/models", "/chat")

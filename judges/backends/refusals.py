@@ -1,7 +1,7 @@
 """What an endpoint says when it fails, and what that means.
 
 Pure: a status and the bytes of a reply in, an error out. The forms are those of public reports;
-what fits none of them is doubtful, and other questions tell (`trial.py`).
+what fits none of them is doubtful, and other questions tell (`engine/retries.py`).
 """
 
 from __future__ import annotations

@@ -15,21 +15,19 @@ from ..errors import ConfigError, RefusedSettingsError, StoreError
 from ..judge import Ask, Judge
 from ..shares import suited
 from ..verdict import Outcome, Verdict
-from .delivery import Delivery
-from .ledger import DEFAULT_REPLY_TOKENS, Budget, Grant, worst_cost
-from .options import RuntimeOptions
-from .retries import (
-    FAULT_OF_OUTCOME,
+from .attempt import (
     End,
     Fault,
     Reply,
-    RetryPolicy,
     attempt,
     check_verdicts,
     of_judge,
     where_raised,
 )
-from .trial import Doubt
+from .delivery import Delivery
+from .ledger import DEFAULT_REPLY_TOKENS, Budget, Grant, worst_cost
+from .options import RuntimeOptions
+from .retries import Doubt, RetryPolicy
 from .work_items import Call, Flight, Part, again, group_size_of, no_reply, requests_of, skipped
 
 _REFUSALS = {
@@ -247,7 +245,7 @@ class CallServer:
                 has_reply = True
                 self._delivery.keep(flight, verdict)
                 continue
-            fault, last = FAULT_OF_OUTCOME[verdict.outcome], verdict
+            fault, last = Fault(verdict.outcome.value), verdict
             flight.last = verdict
             left.append(flight)
             if verdict.outcome is not Outcome.TRANSPORT:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 from ..errors import RubricbeatError, store_fault
 from ..store.protocol import ClaimingStore, StoreProtocol
 from ..verdict import Outcome, Source, Verdict
+from .attempt import Fault
 from .claims import ClaimDesk
 from .limits import Limiter
 from .options import RuntimeOptions
-from .retries import Breaker, Fault, Usefulness
-from .trial import Trial
+from .retries import Breaker, Trial, Usefulness
 from .work_items import (
     Call,
     Flight,

@@ -21,7 +21,7 @@ from ..errors import ConfigError
 from ..files import user_path
 from ..options.reader import typed
 from ..verdict import Outcome, Verdict
-from .retries import Fault
+from .attempt import Fault
 
 BYTES_PER_TOKEN = 4
 """Of English prose under the usual tokenizers; other scripts take more tokens."""

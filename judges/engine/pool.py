@@ -16,12 +16,12 @@ from ..judge import Judge, Question, identity_of
 from ..store.keys import verdict_key
 from ..store.protocol import StoreProtocol
 from ..verdict import Verdict
+from .attempt import ENDS, close_judge
 from .calls import CallServer, compose
 from .delivery import Delivery
 from .ledger import Budget
 from .limits import Limiter, collects, limiter_of
 from .options import RuntimeOptions
-from .retries import ENDS, close_judge
 from .work_items import (
     DEADLINE,
     Call,

@@ -16,7 +16,7 @@ from engine_kit import answers, outcomes, reasons
 from loopback import Loopback, Reply, Script, Seen, faults, met_of, usual
 from waiting import join, until
 
-from rubricbeat.judges.engine import retries as attempts
+from rubricbeat.judges.engine import attempt as attempts
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.grader import Grader, open_grader
 from rubricbeat.judges.scoring.run_scores import summarise

@@ -12,14 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waiting import HANG_S
 
-from rubricbeat.judges.engine.retries import (
-    MAX_BACKOFF_S,
-    Breaker,
-    Fault,
-    RetryPolicy,
-    attempt,
-    is_unreachable,
-)
+from rubricbeat.judges.engine.attempt import Fault, attempt, is_unreachable
+from rubricbeat.judges.engine.retries import MAX_BACKOFF_S, Breaker, RetryPolicy
 from rubricbeat.judges.engine.work_items import Stop
 from rubricbeat.judges.errors import TransportError
 from rubricbeat.judges.judge import Question
