@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from ..answer import seen_of
 from ..store.keys import verdict_key
-from .assembly import open_store
+from ..store.opened import reading
+from .assembly import store_place
 from .ledger import Cost, expected_tokens
 from .options import RuntimeOptions
 from .work_items import Part, Sheet, group_size_of, material_of, requests_of
@@ -81,12 +82,11 @@ def _cost_of(
     size = group_size_of(part.judge)
     n_hits = n_calls = n_prompt = n_completion = 0
     seen: set[bytes] = set()
-    store = open_store(part, options)
-    try:
+    with reading(store_place(options)) as look_up:
         for sheet in sheets:
             for replicate in range(_times(sheet, options) * times):
                 to_ask = _to_ask(part, sheet, replicate)
-                found = store.lookup(list(to_ask)) if store is not None else {}
+                found = look_up(list(to_ask))
                 n_hits += len(found)
                 fresh = [one for key, one in to_ask.items() if key not in found and key not in seen]
                 seen.update(to_ask)
@@ -95,9 +95,6 @@ def _cost_of(
                     n_calls += n_requests
                     n_prompt += n_requests * prompt
                     n_completion += n_requests * completion
-    finally:
-        if store is not None:
-            store.close()
     return n_hits, Cost.of(part.ledger.price, n_calls, n_prompt, n_completion)
 
 

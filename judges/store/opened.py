@@ -12,20 +12,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, StorePathError
+from ..verdict import Verdict
 from . import locks
 from .postgres_connection import checked_address, connect, shown, worded
 from .protocol import is_address
 from .sqlite_file import connect as connect_file
 from .sqlite_file import layout_of, open_store_file, read_only, store_error, transaction
-from .table import POSTGRES, SCHEMA_VERSION, SQLITE, TABLES, Row, columns_of, storable_row, take
+from .table import (
+    POSTGRES,
+    SCHEMA_VERSION,
+    SQLITE,
+    TABLES,
+    Row,
+    columns_of,
+    look_up,
+    parts_of,
+    storable_row,
+    take,
+)
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor
 
 _BATCH = 5_000
 """Rows moved at a time: memory does not grow with the store."""
-_MAX_IDS = 500
-"""Values of one statement; SQLite allows 999 in its oldest builds."""
 _N_CLAIMS = (
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
     "(SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -43,10 +53,24 @@ def scalar(store: OpenStore, query: str) -> Any:
 
 def known_ids(store: OpenStore, table: str, ids: Sequence[bytes]) -> Iterator[bytes]:
     """Give those of some ids that a table of texts holds."""
-    for start in range(0, len(ids), _MAX_IDS):
-        some = ids[start : start + _MAX_IDS]
+    for some in parts_of(ids):
         query = f"SELECT id FROM {table} WHERE id IN ({store.dialect.marks(len(some))})"
         yield from (id for (id,) in store.execute(query, some))
+
+
+@contextlib.contextmanager
+def reading(
+    place: Path | str | None,
+) -> Iterator[Callable[[Sequence[bytes]], dict[bytes, Verdict]]]:
+    """Give the look-up of a store that is only read: none is made, or changed.
+
+    In no store, in one that is not there yet, and in an empty file nothing is found.
+    """
+    if place is None or (isinstance(place, Path) and not _holds_anything(place)):
+        yield lambda keys: {}
+        return
+    with opened(place) as store:
+        yield lambda keys: look_up(store.execute, store.dialect, keys, store.place)
 
 
 @contextlib.contextmanager
@@ -80,6 +104,11 @@ def opened(place: Path | str, *, writes: bool = False, makes: bool = False) -> I
             yield _File(connection, path)
         except sqlite3.Error as error:
             raise store_error(error, path) from error
+
+
+def _holds_anything(path: Path) -> bool:
+    """Say whether a path names more than what is not there yet, or an empty file."""
+    return path.exists() and (not path.is_file() or path.stat().st_size > 0)
 
 
 def _is_copied(path: Path, layout: int, writes: bool) -> bool:

@@ -17,7 +17,7 @@ from ..judge import JudgeIdentity
 from ..verdict import Verdict
 from .kept import TableStore
 from .postgres_connection import checked_address, connect, shown, worded
-from .table import POSTGRES, SAID, Row, read_verdict
+from .table import POSTGRES, Row, look_up
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor
@@ -135,11 +135,10 @@ class PostgresStore(TableStore["Connection"]):
             db.execute(POSTGRES.insert["judges"].encode(), self._judge)
 
     def _find(self, db: Connection, keys: Sequence[bytes]) -> dict[bytes, Verdict]:
-        rows = db.execute(f"{SAID} WHERE key = ANY(%s)".encode(), (list(keys),)).fetchall()
-        return {
-            bytes(row[0]): read_verdict((bytes(row[0]), *row[1:]), shown(self.address))
-            for row in rows
-        }
+        def execute(statement: str, some: Sequence[bytes]) -> Cursor:
+            return db.execute(statement.encode(), some)
+
+        return look_up(execute, POSTGRES, keys, shown(self.address))
 
     def _insisting(self, name: str, work: Callable[[Connection], T]) -> T:
         """Do something on a connection, and once more on a fresh one where it broke.

@@ -19,10 +19,7 @@ from .kept import TableStore
 from .locks import FileClaims
 from .protocol import is_address
 from .sqlite_file import connect, open_store_file, store_error, transaction
-from .table import SAID, SQLITE, Row, read_verdict
-
-_MAX_KEYS = 500
-"""Keys in one SELECT; SQLite allows 999 variables in its oldest builds."""
+from .table import SQLITE, Row, look_up
 
 
 def default_store_path() -> Path:
@@ -108,16 +105,10 @@ class VerdictStore(TableStore[sqlite3.Connection]):
         return self._find(self._writer, keys)
 
     def _find(self, connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Verdict]:
-        found: dict[bytes, Verdict] = {}
         try:
-            for start in range(0, len(keys), _MAX_KEYS):
-                part = keys[start : start + _MAX_KEYS]
-                query = f"{SAID} WHERE key IN ({SQLITE.marks(len(part))})"
-                for row in connection.execute(query, part):
-                    found[row[0]] = read_verdict(row, self.path)
+            return look_up(connection.execute, SQLITE, keys, self.path)
         except sqlite3.Error as error:
             raise store_error(error, self.path) from error
-        return found
 
     def _keep_judge(self) -> None:
         if self._judge is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ from .protocol import Record, Subject
 Row: TypeAlias = tuple[Any, ...]
 """As a database gives it: what it holds is what `TABLES` says."""
 SCHEMA_VERSION = 3
+_MAX_KEYS = 500
 TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 _ASKED = {"key": "bytes", "judge": "bytes", "example": "bytes", "criterion": "integer"}
 _ASKED |= {"answer": "bytes", "replicate": "integer"}
@@ -320,6 +321,34 @@ def text_rows(
         rows["examples"][one.example_id] = (one.example_id, storable(one.prompt_id), one.row)
         rows["answers"][one.answer_id] = (one.answer_id, storable(one.answer))
     return rows
+
+
+def look_up(
+    execute: Callable[[str, Sequence[bytes]], Iterable[Row]],
+    dialect: Dialect,
+    keys: Sequence[bytes],
+    where: Path | str,
+) -> dict[bytes, Verdict]:
+    """Find the verdicts among some keys.
+
+    Args:
+        execute: Runs a statement on a connection.
+        dialect: That of its database.
+        keys: Any number of them.
+        where: The store, for messages.
+    """
+    found: dict[bytes, Verdict] = {}
+    for some in parts_of(keys):
+        statement = f"{SAID} WHERE key IN ({dialect.marks(len(some))})"
+        for key, *rest in execute(statement, some):
+            found[bytes(key)] = read_verdict((bytes(key), *rest), where)
+    return found
+
+
+def parts_of(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Cut keys into as many as one statement takes: SQLite allows 999 in its oldest builds."""
+    for start in range(0, len(keys), _MAX_KEYS):
+        yield keys[start : start + _MAX_KEYS]
 
 
 def storable_row(table: str, row: Row) -> Row:

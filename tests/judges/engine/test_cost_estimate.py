@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -144,3 +145,27 @@ def test_a_budget_bounds_all_members_together():
         facts = grader.facts()
     assert facts["calls"] == 7
     assert facts["stopped"] == "budget: max_calls=7 reached"
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_estimate_makes_no_store(tmp_path, is_there):
+    path = tmp_path / "folder" / "v.sqlite"
+    if is_there:
+        path.parent.mkdir()
+        path.touch()
+    with Grader(CountingJudge(), RuntimeOptions(store=path)) as grader:
+        assert grader.estimate(answers(2)).hits == 0
+    assert path.read_bytes() == b"" if is_there else not path.parent.exists()
+
+
+def test_an_estimate_leaves_a_store_of_an_earlier_layout_as_it_is(tmp_path):
+    path = tmp_path / "v.sqlite"
+    with Grader(CountingJudge(), RuntimeOptions(store=path)) as grader:
+        grader.grade(answers(2))
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 2")
+    db.close()
+    before = path.read_bytes()
+    with Grader(CountingJudge(), RuntimeOptions(store=path)) as grader:
+        assert grader.estimate(answers(2)).hits == 6
+    assert path.read_bytes() == before
