@@ -37,7 +37,7 @@ def export_simple_evals(run: Run, folder: Path) -> list[Path]:
     """
     require_met_or_not(run)
     folder.mkdir(parents=True, exist_ok=True)
-    stem = _stem(run)
+    stem = stem_of(run)
     scored = ScoredTable.of(run.graded)
     scores = [_or_none(h) for h in scored.items.h]
     metrics = _metrics(scored)
@@ -83,7 +83,8 @@ def require_met_or_not(run: Run) -> None:
                 )
 
 
-def _stem(run: Run) -> str:
+def stem_of(run: Run) -> str:
+    """Give the name that the files of a run begin with."""
     parts = [run.task, run.model, run.label]
     return "_".join(re.sub(r"[^\w.\-]+", "-", part).strip("-") for part in parts if part)
 

@@ -56,6 +56,29 @@ def test_json_of_a_report_stands_alone_beside_written_files(results, tmp_path, c
     assert "_allresults.json" in captured.err
 
 
+def test_runs_that_would_share_a_file_are_not_written_over_each_other(tmp_path, capsys):
+    for folder, stamp in (("x", STAMPS[0]), ("y", STAMPS[1])):
+        met = ["110", "100" if folder == "x" else "110"] * 20
+        write_run(tmp_path / folder, run("base", answers(met)), stamp)
+    words = ["report", str(tmp_path / "x"), str(tmp_path / "y"), "--allow_different"]
+    assert main([*words, "--simple_evals", str(tmp_path / "out")]) == 2
+    assert "2 runs would be written to the same file" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main(words) == 0
+
+
+def test_labels_in_files_of_one_name_are_told_apart(results, tmp_path, capsys):
+    row = {"prompt": "q", "completion": "a", "criterion": "c", "points": 1, "label": True}
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "l.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    files = [str(tmp_path / folder / "l.jsonl") for folder in ("x", "y")]
+    words = ["compare", str(results), "--labels", files[0], "--labels", files[1], "--json"]
+    assert main(words) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {one["source"] for one in told["corrections"]} == {"x/l", "y/l"}
+
+
 def test_json_goes_to_stdout_alone(results, capsys):
     assert main(["compare", str(results), "--json", "--draws", "200", "--baseline", "base"]) == 0
     captured = capsys.readouterr()

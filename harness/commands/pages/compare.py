@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ....judges.budget.stopping import LEVEL
 from ....judges.data.columns import Columns, add_columns_argument
+from ....judges.data.streams import names_apart
 from ....judges.errors import ConfigError, unwritable
 from ....judges.files import write_file
 from ....judges.scoring.estimates import MIN_PROMPTS
@@ -43,11 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common_arguments(parser)
     parser.add_argument(
         "--baseline", metavar="NAME", help="the model every other one is compared with"
-    )
-    parser.add_argument(
-        "--allow_different",
-        action="store_true",
-        help="compare in spite of different data, judges or rubrics; the page says so in red",
     )
     parser.add_argument(
         "--all_pairs",
@@ -122,6 +120,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help="add a study of the rewards for GRPO training, by groups of answers to one prompt "
         "('rubricbeat variance' has all of it)",
     )
+    parser.add_argument(
+        "--allow_different",
+        action="store_true",
+        help="compare in spite of different data, judges or rubrics; the page says so in red",
+    )
     add_columns_argument(parser)
     add_all(parser)
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
@@ -141,7 +144,6 @@ def run(args: argparse.Namespace) -> int:
         runs,
         left_out,
         baseline=args.baseline,
-        allow_different=args.allow_different,
         all_pairs=args.all_pairs,
         until=rule,
     )
@@ -158,7 +160,13 @@ def compared(
     """Compare runs by the flags of `add_common_arguments`; say what of --labels is excluded."""
     graded = [answer for run in runs for answer in run.graded] if args.labels else []
     columns = Columns.read(args.columns)
+    every = [path for paths in args.labels for path in paths]
+    places = dict(zip(every, names_apart(every), strict=True))
     labels = [read_label_source(paths, columns).on(graded) for paths in args.labels]
+    n_of_name = Counter(source.name for source in labels)
+    for at, paths in enumerate(args.labels):
+        if n_of_name[labels[at].name] > 1:  # of files of one name in two folders
+            labels[at] = replace(labels[at], name=", ".join(places[path] for path in paths))
     for source in labels:
         say(source.warning)
     return compare_runs(
@@ -170,6 +178,7 @@ def compared(
         with_signal=args.signal,
         seed=args.seed,
         n_draws=args.draws,
+        allow_different=args.allow_different,
         **more,
     )
 

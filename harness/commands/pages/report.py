@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 from ....judges.errors import ConfigError, UnknownNameError, unwritable
@@ -21,7 +22,11 @@ from ....reports.comparison.models import SANITY_PREFIX
 from ....reports.pages.tables import require_format
 from ....reports.results.reader import read_runs
 from ....reports.results.samples import without_samples
-from ....reports.results.simple_evals_export import export_simple_evals, require_met_or_not
+from ....reports.results.simple_evals_export import (
+    export_simple_evals,
+    require_met_or_not,
+    stem_of,
+)
 from ....reports.training.runs import is_training_run
 from ...flags import told_of_empty
 from ...tables.score import show_ending
@@ -65,6 +70,12 @@ def run(args: argparse.Namespace) -> int:
     if args.simple_evals:
         for one in runs:  # all of them before any is written
             require_met_or_not(one)
+        stem, n = Counter(map(stem_of, runs)).most_common(1)[0]
+        if n > 1:
+            raise ConfigError(
+                f"--simple_evals: {n} runs would be written to the same file, {stem}.html; give "
+                "their folders one at a time"
+            )
         for one in runs:
             for path in export_simple_evals(one, args.simple_evals):
                 print(path, file=sys.stderr if args.json else sys.stdout)
