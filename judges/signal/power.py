@@ -13,9 +13,9 @@ A simulation with a seed (benchmarks/signal_study.py, tests/judges/signal) holds
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class Design:
     calls_per_live_group: float | None
     """Judge calls for each group with a learning signal; None where none has one."""
     prompts: int | None = None
-    """Prompts for the detectable difference asked for."""
+    """Prompts for the detectable difference asked for; None from `MAX_PROMPTS`."""
     calls: float | None = None
     """Judge calls for each of the two policies, for that difference."""
     detectable: float | None = None
@@ -106,8 +106,8 @@ def plan(
     """
     if fidelity is not None and not 0 < fidelity < 1:
         raise ConfigError(f"plan: fidelity {fidelity:g} is not between 0 and 1")
-    if difference is not None and not difference > 0:
-        raise ConfigError(f"plan: difference {difference:g} is not above 0")
+    if difference is not None and not 0 < difference < math.inf:
+        raise ConfigError(f"plan: difference {difference:g} is not a number above 0")
     rewards_RPG = groups.replicate_rewards(reward)
     rewards_PG = rewards_RPG[0]
     split = split_variance(reward.name, rewards_RPG, groups.clusters_P)
@@ -123,7 +123,8 @@ def plan(
             reached = fidelity_of(split, n_answers, n_votes)
             calls = n_answers * n_votes * criteria
             variance = _difference_variance(split, correlation or 0.0, n_answers, n_votes)
-            prompts = None if difference is None else prompts_for(variance, difference)
+            wanted = MAX_PROMPTS if difference is None else prompts_for(variance, difference)
+            prompts = wanted if wanted < MAX_PROMPTS else None
             designs.append(
                 Design(
                     n_answers,
@@ -182,7 +183,11 @@ def live_share(rewards_PG: Floats, answers: int) -> tuple[float, bool]:
         _, counts = np.unique(values, return_counts=True)
         drawn = min(answers, n)
         is_bound = is_bound or answers > n
-        dead += 1.0 if drawn < 2 else sum(comb(int(c), drawn) for c in counts) / comb(n, drawn)
+        dead += (
+            1.0
+            if drawn < 2
+            else sum(math.comb(int(c), drawn) for c in counts) / math.comb(n, drawn)
+        )
     return (1.0 - dead / n_groups if n_groups else 0.0), is_bound
 
 
@@ -265,7 +270,7 @@ def _cheapest_for_fidelity(designs: Sequence[Design], fidelity: float | None) ->
 
 
 def _cheapest_for_difference(designs: Sequence[Design]) -> Design | None:
-    reaching = [design for design in designs if (design.prompts or MAX_PROMPTS) < MAX_PROMPTS]
+    reaching = [design for design in designs if design.calls is not None]
     return min(reaching, key=lambda d: (d.calls or 0.0, d.answers), default=None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -128,8 +129,17 @@ def test_a_target_out_of_reach_is_said_to_be(judged_twice: GroupedVerdicts) -> N
 def test_impossible_targets_are_refused(judged_twice: GroupedVerdicts) -> None:
     with pytest.raises(ConfigError, match="between 0 and 1"):
         plan(judged_twice, REWARD, fidelity=1.0)
-    with pytest.raises(ConfigError, match="above 0"):
-        plan(judged_twice, REWARD, difference=0.0)
+    for difference in (0.0, math.inf, math.nan):
+        with pytest.raises(ConfigError, match="not a number above 0"):
+            plan(judged_twice, REWARD, difference=difference)
+
+
+def test_a_difference_that_takes_more_prompts_than_are_counted_has_no_number_of_them(
+    judged_twice: GroupedVerdicts,
+) -> None:
+    found = plan(judged_twice, REWARD, difference=1e-9)
+    assert {(design.prompts, design.calls) for design in found.designs} == {(None, None)}
+    assert found.for_difference is None
 
 
 def test_prompts_shared_by_two_policies_are_seen_in_the_pilot() -> None:
