@@ -62,12 +62,6 @@ def proxy_of(address: str) -> tuple[str, str] | None:
     return None
 
 
-def usable_proxy(address: str) -> str | None:
-    """Give the proxy to ask an address through; None for none. `check_proxy` was asked before."""
-    found = proxy_of(address)
-    return found[1] if found is not None and found[0] != "ALL_PROXY" else None
-
-
 def proxy_words(address: str) -> str:
     """Say which proxy an address is asked through, and how to go without."""
     found = proxy_of(address)
@@ -88,15 +82,15 @@ def proxy_words(address: str) -> str:
     return f"requests go through the proxy {shown} of {variable}; NO_PROXY={host} bypasses it"
 
 
-def check_proxy(base_url: str) -> None:
-    """Refuse a proxy of the environment that no request can go through.
+def usable_proxy(base_url: str) -> str | None:
+    """Give the proxy of the environment to ask an address through; None for none.
 
     Raises:
-        ConfigError: It is a SOCKS proxy, or no address.
+        ConfigError: No request can go through it: it is a SOCKS proxy, or no address.
     """
     found = proxy_of(base_url)
     if found is None or found[0] == "ALL_PROXY":  # which the client does not look at
-        return
+        return None
     variable, proxy = found
     try:
         parts = urlsplit(proxy)
@@ -111,6 +105,7 @@ def check_proxy(base_url: str) -> None:
             f"{base_url} cannot be asked: {variable} is {shown!r}, which is not an address like "
             "http://HOST:PORT; correct or unset it"
         )
+    return proxy
 
 
 def explained(error: BaseException, base_url: str, *, is_local: bool) -> ConfigError | JudgeError:

@@ -321,8 +321,8 @@ class BatchJudge(ChatOptions, AsksInWords):
             from openai import AsyncOpenAI
 
             self._client = AsyncOpenAI(
-                api_key=self._chat.key() or "none",
-                base_url=self._chat.address,
+                api_key=self._chat.endpoint.key() or "none",
+                base_url=self._chat.endpoint.base_url,
                 max_retries=5,
             )
         return self._client

@@ -98,7 +98,7 @@ class ChatJudge(ChatOptions, AsksInWords):
     rating_identity: JudgeIdentity = field(init=False)
     notes: str = field(init=False)
     """What is known of this judge's worth, for the results; empty where nothing is said."""
-    _endpoint: Endpoint = field(init=False, repr=False)
+    endpoint: Endpoint = field(init=False, repr=False)
     _asking: Asking = field(init=False, repr=False)
     _tokens_name: str = field(init=False, repr=False)
     _format: str = field(init=False, repr=False)
@@ -112,7 +112,7 @@ class ChatJudge(ChatOptions, AsksInWords):
             raise ConfigError("base_url is empty; give an address, or remove it")
         given = self.base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
         self.base_url = given
-        self._endpoint = Endpoint(
+        self.endpoint = Endpoint(
             given,
             self.api_key_env,
             self.auth_header,
@@ -164,7 +164,7 @@ class ChatJudge(ChatOptions, AsksInWords):
         self, status: int, content: bytes, sent: Mapping[str, object] | None = None
     ) -> Verdict | Exception:
         """Sort an HTTP failure: a verdict without an answer, or the error to raise."""
-        error = self._endpoint.failure(status, {}, content, sent)
+        error = self.endpoint.failure(status, {}, content, sent)
         if isinstance(error, GarbledError):
             return Verdict(Outcome.UNPARSEABLE, explanation=str(error))
         return error
@@ -176,7 +176,7 @@ class ChatJudge(ChatOptions, AsksInWords):
             JudgeError, ConfigError: It tells of a failure.
         """
         try:
-            self._endpoint.require_answer(reply, {}, {})
+            self.endpoint.require_answer(reply, {}, {})
         except GarbledError as error:
             return Verdict(Outcome.UNPARSEABLE, explanation=str(error))
         return Completion.from_reply(reply)
@@ -186,25 +186,16 @@ class ChatJudge(ChatOptions, AsksInWords):
         """How it asks and reads, for a judge that sends the same in another way."""
         return self._asking
 
-    @property
-    def address(self) -> str:
-        """Where it asks, up to and including `/v1`."""
-        return self._endpoint.base_url
-
-    def key(self) -> str:
-        """Read the key from the environment, for a client that is not ours."""
-        return self._endpoint.key()
-
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._endpoint.aclose()
+        await self.endpoint.aclose()
 
     async def _ask(self, write_body: Callable[[], dict[str, object]]) -> Completion | Verdict:
         """Send one request; again at once where only a setting's name was wrong, once each."""
         for _ in range(3):
             body = write_body()
             try:
-                reply = await self._endpoint.post("chat/completions", body)
+                reply = await self.endpoint.post("chat/completions", body)
             except GarbledError as error:
                 return Verdict(Outcome.UNPARSEABLE, explanation=str(error))
             except (RefusedSettingsError, DoubtfulError) as error:
@@ -263,7 +254,7 @@ class ChatJudge(ChatOptions, AsksInWords):
         if self.structured != Structured.AUTO:
             return self.structured
         # the published protocol sends words alone; several verdicts gain most by a schema
-        known = self._endpoint.base_url.startswith(OPENAI_URL)
+        known = self.endpoint.base_url.startswith(OPENAI_URL)
         return Structured.JSON_SCHEMA if known and self._asking.is_grouped else Structured.NONE
 
     def _identity(self, shape: str | None, label: str) -> JudgeIdentity:

@@ -36,7 +36,7 @@ from ..errors import (
     TransportError,
 )
 from ..options.secrets import BLOT, known_secrets
-from .addresses import check_proxy, checked_address, explained, proxy_words, usable_proxy
+from .addresses import checked_address, explained, proxy_words, usable_proxy
 from .prompts.asking_options import Portable
 from .refusals import SHOWN_CHARS, Said, mend, said_in, said_of
 
@@ -199,10 +199,7 @@ class Endpoint(Portable):
         loop = asyncio.get_running_loop()
         if self._session is not None and self._loop is loop and not self._session.closed:
             return self._session
-        self._proxy = None
-        if not self.is_loopback:
-            check_proxy(self.base_url)
-            self._proxy = usable_proxy(self.base_url)
+        self._proxy = None if self.is_loopback else usable_proxy(self.base_url)
         # limit=0: how many run at a time is the runtime's to say, and only there
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
         headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip", **self.headers}

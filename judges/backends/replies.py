@@ -28,6 +28,7 @@ YES_NO_MASS = 0.8
 """Probability that must lie on Yes and No together; below it the model answered something else."""
 
 
+_WORDS = ("false", "true")
 _CUT = {"length", "max_tokens", "max_output_tokens", "token_limit"}
 _FILTERED = re.compile(
     r"content_?filter|safety|image_safety|prohibited|recitation|blocklist|spii|refusal|sensitive|"
@@ -129,14 +130,17 @@ class Completion:
         if parsed.is_na:
             return Verdict.not_applicable(explanation=words, **usage)
         if parsed.level is not None:
-            chances, note = self.chances_of_levels(parsed.level, len(expected.levels))
+            numbers = [partial(is_word, word=str(n)) for n in range(len(expected.levels))]
+            chances, note = self._chances("level", parsed.level, numbers)
             words = f"{words} [{note}]".strip() if note else words
             return Verdict.at_level(
                 parsed.level, level_probabilities=chances, explanation=words, **usage
             )
         if parsed.met is not None:
-            chance, note = self.chance_of_met(parsed.met) if place is None else (None, "")
+            spelt = [] if place is not None else [partial(_begins, word=w) for w in _WORDS]
+            chances, note = self._chances("criteria_met", int(parsed.met), spelt)
             words = f"{words} [{note}]".strip() if note else words
+            chance = None if chances is None else chances[1]
             return Verdict.of(parsed.met, probability=chance, explanation=words, **usage)
         outcome, why = self.without_verdict(parsed.explanation)
         reply = "" if place else self.text[:MAX_REPLY_CHARS]
@@ -175,51 +179,31 @@ class Completion:
         return bool(_FILTERED.match(self.finish_reason))
 
     def weighed(self, min_mass: float, expected: Expected = MET_OR_NOT) -> Verdict:
-        """Weigh Yes against No at the first token of the reply, whichever of them was drawn.
+        """Weigh what may be said at the first token of the reply, whichever of it was drawn.
 
-        Where more may be said than these, the numbers of the choices are weighed.
-
-        Args:
-            min_mass: Probability, 0 to 1, that must lie on the spellings of the two together.
-            expected: What may be said.
-
-        Returns:
-            A verdict whose probability is P(Yes) / (P(Yes) + P(No)); none where the two hold less
-            than `min_mass` or tie. SKIPPED, since the same prompt gives the same chances again.
-        """
-        if not expected.is_plain:
-            return self._weighed_choices(expected, min_mass)
-        yes, no = (_mass(self.tokens[0], partial(is_word, word=word)) for word in ("yes", "no"))
-        if yes + no <= 0 or yes + no < min_mass:
-            why = f"Yes and No hold {yes + no:.2f} of the probability, {min_mass:g} is asked for"
-            return Verdict(Outcome.SKIPPED, explanation=why, **self.usage)
-        words = f"P(yes) {yes:.3f}, P(no) {no:.3f}"
-        if yes == no:
-            return Verdict(Outcome.SKIPPED, explanation=f"{TIE} {words}", **self.usage)
-        chance = yes / (yes + no)
-        return Verdict.of(yes > no, probability=chance, explanation=words, **self.usage)
-
-    def _weighed_choices(self, expected: Expected, min_mass: float) -> Verdict:
-        """Weigh the numbers of the choices at the first token of the reply, whichever was drawn.
-
-        The choices are the levels (of a plain criterion: not true, true), and after them "not
-        applicable" where the criterion may be that. It is, where that holds more than the others
-        together; else the likeliest level counts, and the chances are those among the levels.
+        Yes against No; where more may be said, the numbers of the choices: the levels (of a plain
+        criterion: not true, true), and after them "not applicable" where the criterion may be that.
+        It is, where that holds more than the others together; else the likeliest level counts, and
+        the chances are those among the levels.
 
         Args:
+            min_mass: Probability, 0 to 1, that must lie on all spellings together.
             expected: What may be said.
-            min_mass: Probability, 0 to 1, that must lie on all choices together.
 
         Returns:
             SKIPPED where they hold less or tie, since the same prompt gives the same chances again.
         """
         n_levels = len(expected.levels) or 2
-        masses = _number_masses(self.tokens[0], n_levels + expected.may_be_na)
+        names = ["no", "yes"]
+        if not expected.is_plain:
+            names = [str(number) for number in range(n_levels + expected.may_be_na)]
+        masses = [_mass(self.tokens[0], partial(is_word, word=name)) for name in names]
         total = sum(masses)
         if total <= 0 or total < min_mass:
-            why = f"the choices hold {total:.2f} of the probability, {min_mass:g} is asked for"
+            held = ", ".join(names)
+            why = f"{held} hold {total:.2f} of the probability, {min_mass:g} is asked for"
             return Verdict(Outcome.SKIPPED, explanation=why, **self.usage)
-        words = ", ".join(f"P({number}) {mass:.3f}" for number, mass in enumerate(masses))
+        words = ", ".join(f"P({n}) {mass:.3f}" for n, mass in zip(names, masses, strict=True))
         levels = masses[:n_levels]
         applies = sum(levels)
         best = max(range(n_levels), key=lambda place: levels[place])
@@ -234,46 +218,33 @@ class Completion:
             )
         return Verdict.of(best == 1, probability=chances[1], explanation=words, **self.usage)
 
-    def chances_of_levels(self, level: int, n_levels: int) -> tuple[tuple[float, ...] | None, str]:
-        """Give P of each level from the log-probabilities of the verdict's own token.
+    def _chances(
+        self, name: str, said: int, spellings: Sequence[Callable[[str], bool]]
+    ) -> tuple[tuple[float, ...] | None, str]:
+        """Give P of what a field may hold from the log-probabilities of the verdict's own token.
+
+        Args:
+            name: Of the field.
+            said: Which of them the verdict is.
+            spellings: Of each.
 
         Returns:
-            Shares of what the numbers of the levels hold at the token that spelt the one given, or
-            None with a note where they cannot be read or contradict the verdict.
+            Shares of what they hold together at the token that spelt the verdict, or None with a
+            note where they cannot be read or contradict the verdict.
         """
-        if not self.tokens or n_levels == 0:
+        if not self.tokens or not spellings:
             return None, ""
-        place = _verdict_token(self.tokens, "level") if n_levels <= MOST_NUMBERS else None
+        place = _verdict_token(self.tokens, name) if len(spellings) <= MOST_NUMBERS else None
         if place is None:
-            return None, "no chances of the levels: the verdict's token was not found"
-        masses = _number_masses(place, n_levels)
+            return None, "no probability: the verdict's token was not found"
+        masses = [_mass(place, one) for one in spellings]
         total = sum(masses)
         if total < MIN_MASS:
-            return None, f"no chances of the levels: they hold {total:.2f} of the probability"
-        if max(masses) > masses[level]:
-            likelier = masses.index(max(masses))
-            return None, f"no chances of the levels: {likelier} is likelier than the verdict"
+            return None, f"no probability: the words of a verdict hold {total:.2f} of it"
+        if max(masses) > masses[said]:
+            likelier = max(masses) / total
+            return None, f"no probability: another verdict has {likelier:.2f}, against the verdict"
         return tuple(mass / total for mass in masses), ""
-
-    def chance_of_met(self, met: bool) -> tuple[float | None, str]:
-        """Give P(met) from the log-probabilities of the verdict's own token.
-
-        Returns:
-            P(true) over P(true) + P(false) at the token that spelt the verdict, or None with a
-            note where it cannot be read or contradicts the verdict.
-        """
-        if not self.tokens:
-            return None, ""
-        place = _verdict_token(self.tokens, "criteria_met")
-        if place is None:
-            return None, "no P(met): the verdict's token was not found"
-        true, false = (_mass(place, partial(_begins, word=word)) for word in ("true", "false"))
-        if true + false < MIN_MASS:
-            return None, f"no P(met): true and false hold {true + false:.2f} of the probability"
-        chance = true / (true + false)
-        if (chance > 0.5) != met and chance != 0.5:
-            return None, f"no P(met): log-probabilities say {chance:.2f}, against the verdict"
-        return chance, ""
 
 
 def is_word(token: str, word: str) -> bool:
@@ -288,12 +259,6 @@ def _begins(token: str, word: str) -> bool:
 
 def _mass(place: TokenChance, counts: Callable[[str], bool]) -> float:
     return sum(math.exp(min(0.0, chance)) for token, chance in place.alternatives if counts(token))
-
-
-def _number_masses(place: TokenChance, n_numbers: int) -> list[float]:
-    """Give what each number from 0 holds at a token, with a space before it or without."""
-    counts = [partial(is_word, word=str(number)) for number in range(n_numbers)]
-    return [_mass(place, one) for one in counts]
 
 
 def _verdict_token(tokens: Sequence[TokenChance], name: str) -> TokenChance | None:

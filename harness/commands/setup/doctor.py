@@ -133,11 +133,11 @@ def _endpoint(args: argparse.Namespace) -> Check:
         return Check("endpoint", State.ABSENT, "none named: --base_url URL checks one")
     import aiohttp
 
-    from ....judges.backends.addresses import check_proxy, checked_address, in_short
+    from ....judges.backends.addresses import checked_address, in_short, usable_proxy
 
     try:
         address = checked_address(base_url)
-        check_proxy(address)
+        usable_proxy(address)
     except RubricbeatError as error:
         return Check("endpoint", State.BROKEN, str(error))
     import asyncio
