@@ -32,32 +32,20 @@ PROMPT_FIELDS = ("prompt", "question", "messages", "instruction", "conversation"
 
 
 class RowKind(StrEnum):
-    """Which shape a row has."""
+    """Which shape a row has; the table in docs/data.md says what each holds."""
 
     HEALTHBENCH = "healthbench"
-    """`rubrics` of criterion, points, tags; HealthBench and our canonical row."""
     PROFESSIONAL = "healthbench_professional"
-    """`conversation.messages` and `rubric_items` of criterion_text, points."""
     RAR = "rar"
-    """`question` and `rubric` of title, description, weight; RaR-Medicine and RaR-Science."""
     PLAIN = "plain"
-    """`prompt` as text or messages and `rubric` of criterion, points; ours, by hand."""
     RUBRICHUB = "rubrichub"
-    """`reward_model.rubrics` of criterion, points."""
     RESEARCHRUBRICS = "researchrubrics"
-    """`rubrics` of criterion, weight, axis."""
     PRBENCH = "prbench"
-    """`prompt_0`, `response_0`, ... and `rubric` of title and annotations with the weight."""
     PROFBENCH = "profbench"
-    """`rubrics` of criterion_description and criterion_weight in words."""
     OPENRUBRICS = "openrubrics"
-    """`instruction` and `rubric` as a numbered text."""
     PAPERBENCH = "paperbench"
-    """A tree of `requirements`, `weight`, `sub_tasks`: the row itself, or its `rubric`."""
     AUTORUBRIC = "autorubric"
-    """`rubric` of requirement, weight, options of label and value."""
     VERIFIERS = "verifiers"
-    """`rubric` or `criteria` of name, text, weight, choices."""
 
 
 _KINDS = {

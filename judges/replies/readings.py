@@ -89,10 +89,11 @@ class Expected:
 
     def is_held_by(self, value: object) -> bool:
         """Tell an object that says something of it."""
-        return any(name in holder_of(value, name) for name in self._names)
+        return any(name in holder_of(value, name) for name in self.names)
 
     @property
-    def _names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
+        """Under which names something of it may stand."""
         return (MET,) if self.is_plain else (self.name, NOT_APPLICABLE)
 
     def read(self, value: object, *, strict: bool = False) -> Parsed:

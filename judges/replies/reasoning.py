@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -110,14 +109,10 @@ class Split:
 
 
 def own_marks(value: object, option: str = "reasoning_marks") -> tuple[str, ...]:
-    """Read a user's own marks.
-
-    Raises:
-        ConfigError: One is not of the form `OPEN...CLOSE`.
-    """
-    items = value.split(";") if isinstance(value, str) else value
+    """Read a user's own marks, each of the form `OPEN...CLOSE`."""
+    items = value.split(";") if isinstance(value, str) else value or ()
     found = []
-    for item in items if isinstance(items, Iterable) else ():
+    for item in items if isinstance(items, list | tuple) else (value,):
         text = str(item).strip()
         opening, dots, closing = (part.strip() for part in text.partition("..."))
         if text and not (opening and dots and closing):

@@ -112,11 +112,8 @@ def _unescaped_more(body: str) -> Committed | None:
 
 _VERDICT_IS = r"(?:(?:my |the )?(?:final )?(?:verdict|answer|result|output)\W{1,6})?[\"'`*]*"
 _LAST_LINE = re.compile(
-    rf"{_VERDICT_IS}(?P<name>{MET})[\"'`*]*\s*[:=][\"'`*\s]*(?P<value>true|false)[\"'`*.\s]*",
-    re.IGNORECASE,
-)
-_LAST_LINE_MORE = re.compile(
-    rf"{_VERDICT_IS}(?P<name>{LEVEL}|{NOT_APPLICABLE})[\"'`*]*\s*[:=][\"'`*\s]*(?P<value>\d{{1,3}}|true|n/?a)[\"'`*.\s]*",
+    rf"{_VERDICT_IS}(?P<name>{MET}|{LEVEL}|{NOT_APPLICABLE})[\"'`*]*\s*[:=][\"'`*\s]*"
+    r"(?P<value>\d{1,3}|true|false|n/?a)[\"'`*.\s]*",
     re.IGNORECASE,
 )
 
@@ -125,9 +122,10 @@ def last_line(text: str, expected: Expected, marks: Marks) -> Committed | None:
     """Read a last line that says `criteria_met: true` (or `level: 2`), and nothing else."""
     body = text.rstrip()
     start = body.rfind("\n") + 1
-    line = _LAST_LINE if expected.is_plain else _LAST_LINE_MORE
-    said = line.fullmatch(body[start:].strip(" \t*_`#>-"))
-    if said is None or not stands_apart(body, start, len(body), marks):
+    said = _LAST_LINE.fullmatch(body[start:].strip(" \t*_`#>-"))
+    if said is None or said["name"].lower() not in expected.names:
+        return None
+    if not stands_apart(body, start, len(body), marks):
         return None
     outside = body[:start]
     return Committed(({said["name"].lower(): said["value"]},), outside, outside)

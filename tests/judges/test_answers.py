@@ -167,7 +167,7 @@ def test_a_users_own_marks_and_a_block_that_the_prompt_opens() -> None:
         assert Reading.from_json(reading.to_json()) == reading
 
 
-@pytest.mark.parametrize("wrong", ["<plan>", "<plan>...", "...</plan>"])
-def test_a_mark_without_an_end_is_refused(wrong: str) -> None:
+@pytest.mark.parametrize("wrong", ["<plan>", "<plan>...", "...</plan>", 5, True, {"<a>": "</a>"}])
+def test_a_mark_without_an_end_is_refused(wrong: object) -> None:
     with pytest.raises(ConfigError, match=r"OPEN\.\.\.CLOSE"):
         Marks.of(wrong)

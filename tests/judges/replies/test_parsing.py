@@ -227,3 +227,12 @@ def test_an_inner_value_that_is_no_truth_leaves_the_verdict_beside_it() -> None:
     assert parse_verdict(f'{{{schema}, "criteria_met": true}}').met is True
     [one] = parse_group(f'[{{"index": 1, {schema}, "criteria_met": false}}]', 1)
     assert one.met is False
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_last_line_is_read_of_a_criterion_that_may_not_apply_too(said: bool) -> None:
+    reply = f"The dose is named.\n\ncriteria_met: {str(said).lower()}"
+    assert parse_verdict(reply).met is said
+    assert parse_verdict(reply, Expected(may_be_na=True)).met is said
+    assert not parse_verdict(reply, Expected(("none", "some"))).has_verdict
+    assert parse_verdict("So:\nnot_applicable: true", Expected(may_be_na=True)).is_na
