@@ -35,6 +35,7 @@ SEND_S = 60.0
 RETRY_AFTER_S = 2
 """What a client is told to wait where trying again may help."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 SCORE, STATS, HEALTH = "/v1/score", "/v1/stats", "/health"
 FORMS = {"/v1/openrlhf": score_openrlhf, "/v1/slime": score_slime}
 FLUSH_S = 10.0
@@ -93,11 +94,8 @@ class App:
             ) from error
         first = self._listening.sockets[0]
         host, port = first.getsockname()[:2]
-        return (
-            f"http://[{host}]:{port}"
-            if first.family == socket.AF_INET6
-            else f"http://{host}:{port}"
-        )
+        shown = f"[{host}]" if first.family == socket.AF_INET6 else host
+        return f"http://{shown}:{port}"
 
     async def stop(self, reason: str) -> bool:
         """Refuse new work, let what is paid for end, answer whoever waits, and close.
@@ -124,11 +122,7 @@ class App:
                 status=status,
                 body=_dumped(plain),
                 content_type="application/json",
-                headers={
-                    "X-Content-Type-Options": "nosniff",
-                    "Cache-Control": "no-store",
-                    **headers,
-                },
+                headers={**HEADERS, **headers},
             )
             if status >= 400 and not request.content.at_eof():
                 response.force_close()  # what is left of the body is not read

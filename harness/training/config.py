@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from os.path import expanduser
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ...judges.scoring.plain_form import plain_fields
@@ -40,6 +41,7 @@ ShareBelow1 = Annotated[Number, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 Some = Annotated[int, Field(ge=1)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Place = Annotated[str, AfterValidator(expanduser)]
 Options = Mapping[str, Any]
 JudgeName = str | Mapping[str, Any]
 """A judge's name, or a mapping of `name`, runtime options and the judge's own options."""
@@ -51,7 +53,7 @@ class ModelSection:
 
     name: str = ""
     """`tiny` (random, built on the spot), a folder, or a hub name."""
-    adapter: str | None = None
+    adapter: Place | None = None
     """A LoRA folder to start from, such as the one `train sft` leaves; also the KL reference."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
     load_in_4bit: bool = False
@@ -72,7 +74,7 @@ class ModelSection:
 class DataSection:
     """Which prompts, and which of them are never trained on."""
 
-    path: str = ""
+    path: Place = ""
     """Rows with rubrics in any form of docs/data.md, or `demo`, `demo_extra` or `tiny`."""
     kind: str | None = None
     """The one kind that its rows must have, such as `rar`; any, row by row, where None."""
@@ -80,7 +82,7 @@ class DataSection:
     """Other names of its fields, such as `prompt: question` (docs/data.md)."""
     held_out: ShareBelow1 = 0.1
     """Share kept for the gold judge; never trained on."""
-    held_out_path: str | None = None
+    held_out_path: Place | None = None
     """A file to take the held-out prompts from instead, such as `demo`; sets no share apart."""
     sft_share: ShareBelow1 = 0.0
     """Share of the rest that goes to SFT; GRPO never sees it."""
@@ -101,7 +103,7 @@ class DataSection:
     """Put before each conversation that has no system turn."""
     reasoning: bool = False
     """Ask for `<start_working_out>..<end_working_out><SOLUTION>..</SOLUTION>` (method sheet 8)."""
-    drop: str | None = None
+    drop: Place | None = None
     """A study, as `variance --json` prints it: its prompts to drop are not trained on."""
     rest_dead: Count = 0
     """Dead groups in a row after which a prompt sits out an epoch, then 2, 4 and 8; 0 for never."""
@@ -228,7 +230,7 @@ class EvalSection:
 class RunSection:
     """Where the run leaves its files, and how often."""
 
-    output_dir: str = ""
+    output_dir: Place = ""
     label: str | None = None
     """What reports call the run; the folder's name where None."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 3407

@@ -41,8 +41,15 @@ SET_ELSEWHERE: Mapping[str, str] = {
     "use_cpu": "run.use_cpu",
     "ignore_data_skip": "nothing: a resumed run would ask the same prompts again",
     "save_only_model": "nothing: such a run could not be resumed",
+    "resume_from_checkpoint": "nothing: --resume goes on from the last checkpoint",
+    "eval_strategy": "gold, or eval.tasks",
+    "eval_on_start": "gold, whose judge looks before the first step,",
+    "do_eval": "gold, or eval.tasks",
+    "grpo.remove_unused_columns": "nothing: the reward finds each rubric by a column",
+    "grpo.warmup_steps": "grpo.warmup_ratio, a share of the steps,",
+    "sft.num_train_epochs": "sft.max_steps",
 }
-"""Fields of TRL that the run fills itself, and what to set for each."""
+"""Fields of TRL that the run fills itself or has no use for, and what to set for each."""
 NAME_FILES = {"accelerator_config", "deepspeed", "fsdp_config"}
 """Fields that take the path of a file in the place of its mapping."""
 
@@ -190,8 +197,8 @@ def _of_trl(
     read = {}
     for key, value in values.items():
         name = f"{where}: {section}.{key}"
-        if key in SET_ELSEWHERE:
-            raise ConfigError(f"{name}: set {SET_ELSEWHERE[key]} instead")
+        if instead := SET_ELSEWHERE.get(key) or SET_ELSEWHERE.get(f"{section}.{key}"):
+            raise ConfigError(f"{name}: set {instead} instead")
         if key not in hints:
             near = near_names(str(key), {*ours, *hints})
             raise ConfigError(f"{where}: unknown key '{section}.{key}'; {near}")

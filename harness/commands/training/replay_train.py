@@ -135,16 +135,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    return Settings(
-        seeds=args.seeds,
-        steps=args.steps,
-        group_size=args.group_size,
-        learning_rate=args.learning_rate,
-        by_length=args.loss == "grpo",
-        policy=Policy(args.policy),
-        errors_stay=args.errors_stay,
-        seed=args.seed,
-    )
+    names = ("seeds", "steps", "group_size", "learning_rate", "errors_stay", "seed")
+    given = {name: getattr(args, name) for name in names}
+    return Settings(**given, by_length=args.loss == "grpo", policy=Policy(args.policy))
 
 
 def _check_noise(args: argparse.Namespace) -> None:

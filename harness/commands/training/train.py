@@ -80,7 +80,7 @@ def read_config(args: argparse.Namespace) -> TrainConfig:
     """Merge preset, file, `--set` and flags, later wins."""
     from ...training.config_reading import load_config
 
-    if args.config is None and args.preset is None and args.model is None:
+    if args.config is None and args.preset is None and args.model is None and not args.set:
         raise ConfigError("nothing to train: give --config FILE.yaml or --preset cpu_tiny")
     flags: dict[str, Any] = {}
 

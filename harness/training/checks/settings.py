@@ -21,10 +21,9 @@ from ...terminal import say
 from ..config import ModelSection, TrainConfig
 from ..data import TrainingData
 from ..policy.policy import LARGE, PolicyFacts
-from ..reward.graders import rank, world_size
+from ..reward.graders import rank
 from ..run_files import CONFIG, FACTS, GOLD, METRICS, read_facts
 from .judges import NO_FOLDER, check_raters, rewards_of
-from .plan import BatchPlan, check_save_steps, plan_run
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -134,13 +133,6 @@ def check_policy(config: TrainConfig, facts: PolicyFacts, longest_prompt: int) -
             f"the longest prompt has {longest_prompt} tokens, and with grpo.max_completion_length "
             f"{answer} that is past the {facts.context} of {facts.name}; {mend}"
         )
-
-
-def check_plan(config: TrainConfig, n_examples: int) -> BatchPlan:
-    """Lay out the run, with checkpoints only where a run can resume exactly."""
-    plan = plan_run(config.grpo, n_examples, world_size())
-    check_save_steps(config.run.save_steps, plan)
-    return plan
 
 
 def check_output_dir(config: TrainConfig, resume: bool) -> None:

@@ -12,10 +12,9 @@ from ....judges.errors import ConfigError
 from ....judges.rubric import Example
 from ...terminal import say
 from ..checks.judges import check_judges, check_seen, judge_options
-from ..checks.plan import BatchPlan, Prepared
+from ..checks.plan import BatchPlan, Prepared, check_save_steps, plan_run
 from ..checks.settings import (
     check_output_dir,
-    check_plan,
     check_policy,
     check_reward,
     check_values,
@@ -36,7 +35,7 @@ from ..policy.policy import (
 )
 from ..policy.turns import VALUES, as_answered
 from ..prompt_order import OrderedSampler, PromptOrder
-from ..reward.graders import rank
+from ..reward.graders import rank, world_size
 from ..reward.reward import RubricReward
 from ..run_files import CHECKPOINT, RunFiles, library_versions, read_facts
 from .watch import watch
@@ -106,7 +105,8 @@ def prepare(config: TrainConfig, *, resume: bool = False, trains: bool = True) -
     check_warm_start(config.model, data)
     longest = max(prompt_lengths(tokenizer, [*data.train, *data.held_out], config.data))
     check_policy(config, policy, longest)
-    plan = check_plan(config, len(data.train))
+    plan = plan_run(config.grpo, len(data.train), world_size())
+    check_save_steps(config.run.save_steps, plan)
     # before the weights: ZeRO-3 shards them while they load, once the arguments have said so
     arguments = grpo_arguments(config, plan, tokenizer) if trains else None
     if rank() == 0:
@@ -119,22 +119,19 @@ def prepare(config: TrainConfig, *, resume: bool = False, trains: bool = True) -
 def load_prompts(config: TrainConfig) -> tuple[Any, TrainingData]:
     """Load the tokenizer and the data, each of which needs the other for its filters."""
     asked = evaluation_prompts(config.eval.tasks)
-    values = config.grpo.trl.get(VALUES)
-    if config.model.name == "tiny":
-        data = load_data(config.data, count_tokens=count_words, evaluated_by=asked)
-        everything = [*data.train, *data.held_out, *data.sft]
-        return load_tokenizer(config.model, everything, values), data
-    tokenizer = load_tokenizer(config.model, (), values)
+    values, is_tiny = config.grpo.trl.get(VALUES), config.model.name == "tiny"
+    tokenizer = None if is_tiny else load_tokenizer(config.model, (), values)
 
     def count(example: Example) -> int:
+        if is_tiny:  # whose tokens are words, and two marks a turn
+            return sum(len(turn.content.split()) + 2 for turn in example.prompt)
         return prompt_lengths(tokenizer, [example], config.data)[0]
 
-    return tokenizer, load_data(config.data, count_tokens=count, evaluated_by=asked)
-
-
-def count_words(example: Example) -> int:
-    """Count the tokens of a prompt under the `tiny` tokenizer: its words, and two marks a turn."""
-    return sum(len(turn.content.split()) + 2 for turn in example.prompt)
+    data = load_data(config.data, count_tokens=count, evaluated_by=asked)
+    if is_tiny:
+        everything = [*data.train, *data.held_out, *data.sft]
+        tokenizer = load_tokenizer(config.model, everything, values)
+    return tokenizer, data
 
 
 def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:

@@ -52,16 +52,15 @@ class GoldJudge(TrainerCallback):
         self._trainer, self._files, self._examples, self._every = trainer, files, examples, every
         self._asked = conversations or [chat_turns(one.prompt) for one in examples]
         self._sampling = sampling
-        self._judges: dict[str, tuple[RubricReward, str]] = {}
-        """By judge: what looks, and the first of its rewards, which the others stand beside."""
+        self._judges: dict[str, RubricReward] = {}
+        """By judge: what looks."""
         every_name = list(dict.fromkeys([first, *reward.names]))
         if names := _computable(every_name, judge):
             # one process grades, and no other asks this judge
             gold = RubricReward(judge, names[0], alternatives=names[1:], is_alone=True)
-            self._judges["gold"] = gold, gold.trained.name
+            self._judges["gold"] = gold
         if names := _computable(every_name, reward.judge):
-            looking = reward.looking(names[0], names[1:])
-            self._judges["training"] = looking, looking.trained.name
+            self._judges["training"] = reward.looking(names[0], names[1:])
         self._last_step: int | None = None
         self._looked_at: tuple[int, set[str]] = (-1, set())
         """The step of this start, and the judges whose look at it is in the file already."""
@@ -70,7 +69,7 @@ class GoldJudge(TrainerCallback):
         """Look before the first step: without it there is no rise to speak of."""
         account = read_facts(self._files.folder / GOLD_LEDGER)
         if "gold" in self._judges and rank() == 0 and account is not None:
-            self._judges["gold"][0].carry(account["gold"])  # of a run that is resumed
+            self._judges["gold"].carry(account["gold"])  # of a run that is resumed
         step = state.global_step
         # what is missing was not stored, and may be had now
         self._files.keep(
@@ -99,7 +98,7 @@ class GoldJudge(TrainerCallback):
     def close(self) -> None:
         """Close the judge that only looks; the other one is the run's."""
         if "gold" in self._judges:
-            self._judges["gold"][0].close()
+            self._judges["gold"].close()
 
     def _look(self, step: int) -> None:
         self._last_step = step
@@ -110,7 +109,7 @@ class GoldJudge(TrainerCallback):
             texts = generate_answers(model, tokenizer, self._asked, sampling, seed=args.seed)
         if rank() != 0:
             return
-        for name, (judge, first) in self._judges.items():
+        for name, judge in self._judges.items():
             if step == self._looked_at[0] and name in self._looked_at[1]:
                 continue
             try:
@@ -119,12 +118,13 @@ class GoldJudge(TrainerCallback):
             except JudgeError as error:
                 say(f"warning: no verdicts from the {name} judge at step {step}: {error}")
                 continue
-            line = _line(step, name, {first: batch.unmasked, **batch.alternatives}, batch)
+            rewards = {judge.trained.name: batch.unmasked, **batch.alternatives}
+            line = _line(step, name, rewards, batch)
             self._files.append(GOLD, line)
             self._report(name, line["means"])
         # the other judge's looks are in the ledger of the training, whose limits they keep
         if "gold" in self._judges:
-            self._files.write_json(GOLD_LEDGER, {"gold": self._judges["gold"][0].facts()})
+            self._files.write_json(GOLD_LEDGER, {"gold": self._judges["gold"].facts()})
 
     def _report(self, judge: str, means: dict[str, float | None]) -> None:
         """Tell TensorBoard, W&B and the like, past the trainer's own `log`.

@@ -120,17 +120,11 @@ def _train(
     if checkpoint is not None:
         say(f"resuming from step {checkpoint.name.split('-')[1]}")
     files.start(config, facts)
-    with _said_in(files), quiet_libraries():
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        trainer.save_model(str(files.folder / "final"))
-        trainer.processing_class.save_pretrained(str(files.folder / "final"))
-
-
-@contextmanager
-def _said_in(files: RunFiles) -> Iterator[None]:
-    """Have the run's status say that it was interrupted or broke, and not that it still runs."""
     try:
-        yield
+        with quiet_libraries():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            trainer.save_model(str(files.folder / "final"))
+            trainer.processing_class.save_pretrained(str(files.folder / "final"))
     except OutageError as error:
         files.status("outage", reason=str(error))
         raise

@@ -238,6 +238,10 @@ def test_two_names_of_one_judge_are_refused() -> None:
         "name": "keyword",
         "max_cost": 1,
     }
+    set_so = parser.parse_args(["grpo", "--set", "preset=cpu_tiny"])
+    assert train.read_config(set_so).model.name == "tiny"
+    with pytest.raises(ConfigError, match="nothing to train"):
+        train.read_config(parser.parse_args(["grpo"]))
     with pytest.raises(ConfigError, match="--judge says 'keyword', --judge_args name='chat'"):
         train.read_config(parser.parse_args([*words, "name=chat"]))
 
@@ -275,11 +279,25 @@ def test_a_field_of_trl_under_trl_is_the_same_field(tmp_path: Path) -> None:
         ("grpo.bf16=true", r"grpo\.bf16: set model\.dtype instead"),
         ("sft.per_device_train_batch_size=3", r"sft\.per_device_train_batch_size: set micro_batch"),
         ("sft.num_generations=3", r"unknown key 'sft\.num_generations'"),
+        # these would be passed over in silence
+        ("grpo.warmup_steps=30", r"set grpo\.warmup_ratio, a share of the steps, instead"),
+        ("sft.num_train_epochs=3", r"set sft\.max_steps instead"),
+        ("grpo.resume_from_checkpoint=runs/x/checkpoint-2", r"--resume goes on from"),
+        # and these break when the weights are loaded
+        ("grpo.eval_strategy=steps", r"set gold, or eval\.tasks instead"),
+        ("sft.eval_on_start=true", r"set gold, whose judge looks before the first step, instead"),
+        ("grpo.remove_unused_columns=true", r"the reward finds each rubric by a column"),
     ],
 )
 def test_a_field_that_trl_lacks_or_the_run_fills_is_refused(setting: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(settings=[setting])
+
+
+def test_a_place_under_the_home_folder_is_meant_as_a_shell_means_it() -> None:
+    config = load_config(settings=["run.output_dir=~/runs/x", "data.path=~/rows.jsonl"])
+    assert config.run.output_dir == str(Path.home() / "runs" / "x")
+    assert config.data.path == str(Path.home() / "rows.jsonl")
 
 
 def test_a_mapping_of_trl_may_be_text_and_a_field_that_takes_a_file_its_path() -> None:

@@ -307,7 +307,7 @@ def test_a_reward_of_ones_own_is_looked_at_by_the_gold_judge(
     reward = build_reward(prepared)
     files = RunFiles(tmp_path / "run")
     looks = GoldJudge(None, reward, files, "keyword", tiny_examples())
-    batch = looks._judges["gold"][0].score(None, ["rest water call doctor"], [tiny_examples()[0]])
+    batch = looks._judges["gold"].score(None, ["rest water call doctor"], [tiny_examples()[0]])
     assert batch.alternatives["half"] == (0.4,)  # 4 of 5 words
 
 
