@@ -167,24 +167,26 @@ def dear_of(spoken: Sequence[Spoken], named: str | None) -> int:
             n for n, one in enumerate(spoken) if named in (one.name, (one.spec or {}).get("model"))
         ]
         if len(fits) != 1:
+            why = f"{len(fits)} judges here are that model" if fits else "no such judge here"
+            raise ConfigError(f"--expensive {named}: {why}; {near_names(named, names)}")
+        if spoken[fits[0]].is_free:
             raise ConfigError(
-                f"--expensive {named}: no such judge here; {near_names(named, names)}"
+                f"--expensive {named}: it is free, so there is nothing to save; name another of "
+                f"{', '.join(names)}"
             )
-        found = fits[0]
-    else:
-        paid = [n for n, one in enumerate(spoken) if not one.is_free]
-        unknown = [n for n in paid if spoken[n].usd is None]
-        if len(paid) > 1 and unknown:
-            raise ConfigError(
-                f"the price of {spoken[unknown[0]].name} is not known: give --expensive NAME, or a "
-                f"price with --usd NAME=USD ({', '.join(names)})"
-            )
-        found = max(paid, key=lambda n: spoken[n].usd or 0.0, default=-1)
-    if found < 0 or spoken[found].is_free:
+        return fits[0]
+    paid = [n for n, one in enumerate(spoken) if not one.is_free]
+    if not paid:
         raise ConfigError(
             f"all judges here are free, so there is nothing to save ({', '.join(names)})"
         )
-    return found
+    unknown = [spoken[n].name for n in paid if spoken[n].usd is None]
+    if len(paid) > 1 and unknown:
+        raise ConfigError(
+            f"the price of {unknown[0]} is not known: give --expensive NAME, or a price with "
+            f"--usd NAME=USD ({', '.join(names)})"
+        )
+    return max(paid, key=lambda n: spoken[n].usd or 0.0)
 
 
 def questions_of(found: SignalInput) -> dict[Key, tuple[Example, Criterion]]:

@@ -187,7 +187,7 @@ def test_recorded_verdicts_name_a_judge_by_its_grader(mine, capsys, tmp_path):
         (["mine", "dear", "--usd", "gpt=1"], "--usd gpt: no such judge here"),
         (["mine", "dear", "--usd", "4.2"], "NAME=USD"),
         (["mine", "dear", "--expensive", "gpt-5"], "--expensive gpt-5: no such judge here"),
-        (["mine", "dear", "--expensive", "constant"], "all judges here are free"),
+        (["mine", "dear", "--expensive", "constant"], "--expensive constant: it is free"),
         (["mine", "nowhere"], "no such file or folder"),
         (["mine", "dear", "--labels", "nowhere.jsonl"], "nowhere.jsonl"),
         (["mine", "dear", "--seed", "-1"], "--seed -1"),

@@ -399,6 +399,14 @@ def test_physicians_labels_are_a_reference_as_recorded_verdicts_are(recorded, ca
     assert "--verdicts needs --data" in capsys.readouterr().err
 
 
+def test_rows_without_any_label_are_refused_before_the_judge_is_asked(tmp_path, capsys):
+    path = tmp_path / "labels.jsonl"
+    row = {"prompt": "Q", "answer": "A", "criterion": "c", "cannot_tell": True}
+    path.write_text(json.dumps(row))
+    assert main(["audit", "--judge", "constant", "--labels", str(path)]) == 2
+    assert "no label to audit by" in capsys.readouterr().err
+
+
 def test_answers_try_to_turn_the_judges_verdicts(recorded, capsys):
     words = ["audit", "--judge", "constant", *recorded, "--judge_args"]
     assert main([*words, "met=false", "--probes", "12", "--json"]) == 0
