@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..judges.audit.audit_rates import AuditRates, read_audit_rates
-from ..judges.audit.labels import Stratum
+from ..judges.audit.error_rates import Stratum
 from ..judges.errors import ConfigError
 from ..judges.rubric import Criterion
 from ..judges.signal.groups import GroupedVerdicts

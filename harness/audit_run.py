@@ -129,8 +129,8 @@ def audit_options(
         seed: Of the judge, of the other order and of the probes.
 
     Raises:
-        ConfigError: No row has a label; the judge cannot be made, or sees one criterion at a time and is to be asked in
-            another order.
+        ConfigError: No row has a label; the judge cannot be made, or sees one criterion at a time
+            and is to be asked in another order.
     """
     if not any(labels for item in labelled for labels in item.labels):
         raise ConfigError("no label to audit by: no row says met or not met, a level, or na")

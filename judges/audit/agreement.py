@@ -292,8 +292,7 @@ def _mid_ranks(score: Floats, group: Codes) -> Floats:
     up_to = np.cumsum(counts)
     first_of_group = np.searchsorted(keys, keys // width * width)
     before_group = np.concatenate([[0], up_to])[first_of_group]
-    ranks: Floats = (up_to - (counts - 1) / 2 - before_group)[code]
-    return ranks
+    return np.asarray((up_to - (counts - 1) / 2 - before_group)[code])
 
 
 @dataclass(frozen=True, slots=True)

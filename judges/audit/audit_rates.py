@@ -21,8 +21,8 @@ from ..data.streams import bytes_of
 from ..errors import DataError
 from ..rubric import Polarity
 from ..scoring.rubric_arrays import Floats
-from .error_rates import MET_OR_NOT, MIN_ABOVE_CHANCE, ErrorRates
-from .labels import UNEQUAL, UNTAGGED, Stratum
+from .error_rates import MET_OR_NOT, MIN_ABOVE_CHANCE, ErrorRates, Stratum
+from .labels import UNEQUAL, UNTAGGED
 
 SEED = 1234
 MIN_OWN_YOUDEN = 0.3

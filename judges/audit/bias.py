@@ -315,5 +315,4 @@ def _centred(values: Floats, stratum: Codes) -> Floats:
     """Take the mean of its stratum off each value."""
     _, code = np.unique(stratum, return_inverse=True)
     mean = np.bincount(code, weights=values) / np.bincount(code)
-    centred: Floats = values - mean[code]
-    return centred
+    return np.asarray(values - mean[code])

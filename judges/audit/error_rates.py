@@ -9,12 +9,15 @@ sensitivity and specificity, and this is Rogan & Gladen's (1978) true rate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..rubric import Criterion, Polarity
 from ..scoring.bootstrap import draw_weights
 from ..scoring.rubric_arrays import Floats
+from .labels import category_of
 
 MIN_LABELS_OF_A_CLASS = 10
 """Fewer labels of "met" or of "not met" than this say nothing of the judge's error on them."""
@@ -26,6 +29,57 @@ MIN_ABOVE_CHANCE = 0.05
 this, or one draw in forty throws the corrected figure anywhere."""
 N_DRAWS = 2_000
 MET_OR_NOT = ("labels met", "not met")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Stratum:
+    """A kind of criterion on which a judge has errors of its own."""
+
+    category: str
+    """As `category_of` gives it, or as the labelled data groups its rows."""
+    polarity: Polarity
+    """A judge that misses what is good may well see what is bad everywhere, and the other way."""
+    n_levels: int = 2
+    """How many levels are told apart; 2 where it is met or not met."""
+    choices: str = ""
+    """Digest of the criterion where its levels have no order: a choice of one says nothing of those
+    of another. Empty where they have one."""
+
+    @classmethod
+    def of(cls, criterion: Criterion, category: str | None = None) -> Stratum:
+        """Give the kind of a criterion.
+
+        Args:
+            criterion: With its tags.
+            category: As the labelled data groups its rows, where it does.
+        """
+        return cls(
+            category or category_of(criterion.tags),
+            criterion.polarity,
+            n_levels := len(criterion.levels) or 2,
+            _digest_of_choices(criterion) if criterion.is_nominal and n_levels > 2 else "",
+        )
+
+    @property
+    def family(self) -> Stratum:
+        """Its categories are named alike up to a colon: `cluster:`, `axis:`, `level:`."""
+        return replace(self, category=self.category.partition(":")[0])
+
+    @property
+    def pool(self) -> tuple[Polarity, int, str]:
+        """What kinds must share for one to take the rates of all."""
+        return self.polarity, self.n_levels, self.choices
+
+    def __str__(self) -> str:
+        """Name it in words."""
+        levels = f", {self.n_levels} levels" if self.n_levels > 2 else ""
+        choices = f" without an order ({self.choices})" if self.choices else ""
+        return f"{self.polarity.value} {self.category}{levels}{choices}"
+
+
+def _digest_of_choices(criterion: Criterion) -> str:
+    told = "\0".join((criterion.text, *(level.text for level in criterion.levels)))
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ from .agreement import (
 )
 from .baselines import baselines_of, with_probability
 from .bias import OrderEffect, Shift, Trait, correlation_given_label, shifts_of
-from .labels import AuditTable, Stratum, sums_by
+from .error_rates import Stratum
+from .labels import AuditTable, sums_by
 from .levels import LevelAudit
 
 CURVES = {"kappa": Curve.PLAIN}

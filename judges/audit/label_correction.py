@@ -38,7 +38,7 @@ from .correction import (
     prediction_powered,
 )
 from .error_rates import MIN_LABELS_OF_A_CLASS
-from .labels import Label, LabelledAnswer, agreed, count_cells, keys_of, without_begun
+from .labels import Label, LabelledAnswer, agreed, count_cells, have_chances, keys_of, without_begun
 from .run_correction import RunCorrection
 
 MAX_Z = 3.5
@@ -93,12 +93,7 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
             key = (item.example.prompt_id, text, criterion.text)
             by_key.setdefault(key, []).extend(labels)
         _note_chances(chance_of, item, text)
-    n_chosen = sum(bool(item.chances) for item in labelled)
-    if n_chosen not in (0, len(labelled)):
-        raise DataError(
-            f"{len(labelled) - n_chosen} of {len(labelled)} labelled answers have no inclusion "
-            "probability, and the others do; give it for all or none"
-        )
+    has_chances = have_chances(labelled, "labels")
     done, is_mixed = _part_done(labelled)
     truth, chances = [], []
     for answer in graded:
@@ -107,7 +102,7 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
         said = [next((by_key[key] for key in of if key in by_key), []) for of in keys]
         verdicts = _verdicts(said, answer.example)
         truth.append(GradedAnswer(answer.example, answer.answer, verdicts, answer.repeat))
-        if n_chosen:
+        if has_chances:
             of_each = ([chance_of[key] for key in of if key in chance_of] for of in keys)
             chances.append(tuple(done * found[0] if found else np.nan for found in of_each))
     n_matched = sum(not v.is_missing for one in truth for v in one.verdicts)

@@ -21,11 +21,9 @@ from ..errors import DataError
 from ..rubric import Criterion, Example, Rubric, digest_of_prompt
 from ..scoring.missing import NOT_DRAWN
 from ..shares import suited
-from .labels import Label, LabelledAnswer, why_not
+from .labels import CHANCE_FIELD, Label, LabelledAnswer, have_chances, why_not
 
 LABEL_FIELDS = ("label", "labels", "binary_labels")
-CHANCE_FIELD = "probability"
-"""Of a labelled row: the inclusion probability with which its criterion was chosen."""
 RATER_FIELDS = ("rater", "anonymized_physician_ids", "raters")
 DRAWN_UNITS = ("answers", "criteria")
 UNDECIDED_FIELD = "cannot_tell"
@@ -87,12 +85,7 @@ def read_label_files(
         return read_labels(paths[0], strict=strict, columns=columns)
     _, answers, notes = read_raters(paths, columns, strict=strict)
     names = [name_of(path) for path in paths]
-    n_chosen = sum(bool(answer.chances) for answer in answers)
-    if n_chosen not in (0, len(answers)):
-        raise DataError(
-            f"{', '.join(names)}: {len(answers) - n_chosen} of {len(answers)} rows have no "
-            f"{CHANCE_FIELD!r}; give files with it in every row, or in none"
-        )
+    have_chances(answers, ", ".join(names))
     hashes = [source_hash(path) for path in paths]
     files = [Path(name).name for name in names]
     return LabelFile(tuple(answers), hashes, ", ".join(names), files, tuple(notes))
@@ -109,18 +102,13 @@ def labelled_rows(
         strict=strict,
         otherwise="is labelled",
     )
-    n_chosen = sum(bool(answer.chances) for answer in answers)
-    if n_chosen and skipped:
-        first = skipped[0]
+    first = skipped[0] if skipped else None
+    if first is not None and any(answer.chances for answer in answers):
         raise DataError(
             f"{name}: row {first.row}: {first.reason}; rows with {CHANCE_FIELD!r} are a weighted "
             "sample, so none may be left out: mend the row"
         )
-    if n_chosen not in (0, len(answers)):
-        raise DataError(
-            f"{name}: {len(answers) - n_chosen} of {len(answers)} rows have no {CHANCE_FIELD!r}; "
-            "give it in every row (1 where a label was certain to be requested), or in none"
-        )
+    have_chances(answers, name)
     return answers, skipped
 
 
@@ -317,17 +305,17 @@ def _criterion(row: Field) -> Criterion:
 
 
 def _labels(row: Field, criterion: Criterion) -> tuple[Label, ...]:
-    if not any(row.has(name) for name in LABEL_FIELDS):
-        if row.has(UNDECIDED_FIELD):
-            return ()
+    if row.has("label"):
+        said = [_said(row["label"], criterion)]
+    elif any(map(row.has, LABEL_FIELDS)):
+        given = row.first("binary_labels", "labels").decoded().items()
+        said = [_said(item, criterion) for item in given]
+    elif row.has(UNDECIDED_FIELD):
+        return ()
+    else:
         raise row.fault(
             'has no label: give `label` (true or false, a level or "na") or `labels` (a list)'
         )
-    if row.has("label"):
-        said = [_said(row["label"], criterion)]
-    else:
-        given = row.first("binary_labels", "labels").decoded().items()
-        said = [_said(item, criterion) for item in given]
     if row.has("rater"):
         raters: tuple[str, ...] = (row["rater"].any_text(),) * len(said)
     else:

@@ -6,7 +6,6 @@ raters; each (judge, label) pair counts once.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,63 +20,14 @@ from ..shares import suited
 from ..verdict import Verdict
 
 Codes = NDArray[np.intp]
+CHANCE_FIELD = "probability"
+"""Of a labelled row: the inclusion probability with which its criterion was chosen."""
 UNTAGGED = "other"
 """Category of a criterion without a tag."""
 UNEQUAL = (
     "the labels were drawn with unequal chances (the 'probability' of their rows), mostly where a "
     "judge is unsure: rates of them are not those of all verdicts"
 )
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Stratum:
-    """A kind of criterion on which a judge has errors of its own."""
-
-    category: str
-    """As `category_of` gives it, or as the labelled data groups its rows."""
-    polarity: Polarity
-    """A judge that misses what is good may well see what is bad everywhere, and the other way."""
-    n_levels: int = 2
-    """How many levels are told apart; 2 where it is met or not met."""
-    choices: str = ""
-    """Digest of the criterion where its levels have no order: a choice of one says nothing of those
-    of another. Empty where they have one."""
-
-    @classmethod
-    def of(cls, criterion: Criterion, category: str | None = None) -> Stratum:
-        """Give the kind of a criterion.
-
-        Args:
-            criterion: With its tags.
-            category: As the labelled data groups its rows, where it does.
-        """
-        return cls(
-            category or category_of(criterion.tags),
-            criterion.polarity,
-            n_levels := len(criterion.levels) or 2,
-            _digest_of_choices(criterion) if criterion.is_nominal and n_levels > 2 else "",
-        )
-
-    @property
-    def family(self) -> Stratum:
-        """Its categories are named alike up to a colon: `cluster:`, `axis:`, `level:`."""
-        return replace(self, category=self.category.partition(":")[0])
-
-    @property
-    def pool(self) -> tuple[Polarity, int, str]:
-        """What kinds must share for one to take the rates of all."""
-        return self.polarity, self.n_levels, self.choices
-
-    def __str__(self) -> str:
-        """Name it in words."""
-        levels = f", {self.n_levels} levels" if self.n_levels > 2 else ""
-        choices = f" without an order ({self.choices})" if self.choices else ""
-        return f"{self.polarity.value} {self.category}{levels}{choices}"
-
-
-def _digest_of_choices(criterion: Criterion) -> str:
-    told = "\0".join((criterion.text, *(level.text for level in criterion.levels)))
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +166,25 @@ def without_begun(
     if len(begun) in (0, len(is_whole)):
         return labelled, 0
     return [i for i in labelled if keys_of(i.example, i.text)[0] not in begun], len(begun)
+
+
+def have_chances(labelled: Sequence[LabelledAnswer], where: str) -> bool:
+    """Whether labelled answers say with what chance they were chosen.
+
+    Args:
+        labelled: All of them.
+        where: They stand, for the message.
+
+    Raises:
+        DataError: Some do and some do not.
+    """
+    n, n_chosen = len(labelled), sum(bool(item.chances) for item in labelled)
+    if n_chosen not in (0, n):
+        raise DataError(
+            f"{where}: {n - n_chosen} of {n} rows have no {CHANCE_FIELD!r}; give it in every row "
+            "(1 where a label was certain to be requested), or in none"
+        )
+    return n_chosen > 0
 
 
 def are_unequal(labelled: Sequence[LabelledAnswer]) -> bool:

@@ -24,7 +24,8 @@ from ..scoring.points import ratio
 from ..scoring.rubric_arrays import Floats
 from ..verdict import Verdict
 from .agreement import Calibration, Ranks, calibration, kappa, left_out, number
-from .labels import Codes, LabelledAnswer, Stratum, count_cells, sums_by
+from .error_rates import Stratum
+from .labels import Codes, LabelledAnswer, count_cells, sums_by
 
 MAX_LEVELS = 2
 """Of a criterion that is met or not met: what has more is counted here."""

@@ -21,7 +21,8 @@ from ..scoring.rubric_arrays import Bools, Floats
 from ..scoring.verdict_table import VerdictTable
 from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates
 from .correction import ROGAN_GLADEN, Corrected, Part, corrected_sum
-from .labels import Codes, Stratum, full_level, sums_by
+from .error_rates import Stratum
+from .labels import Codes, full_level, sums_by
 
 POOLED = "pooled"
 UNSEEN = "not in the audit"

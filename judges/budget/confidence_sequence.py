@@ -98,5 +98,4 @@ def _capital(above_T: Floats, mean: float) -> Floats:
         return np.full(len(above_T), -np.inf)
     logs_TB = np.cumsum(np.log1p(BETS * (above_T / mean - 1)[:, None]), axis=0)
     most_T = logs_TB.max(axis=1, initial=-np.inf)
-    mixed_T: Floats = most_T + np.log(np.exp(logs_TB - most_T[:, None]).mean(axis=1))
-    return mixed_T
+    return np.asarray(most_T + np.log(np.exp(logs_TB - most_T[:, None]).mean(axis=1)))

@@ -71,8 +71,7 @@ def expected_error(weight_NC: Floats, chance_NC: Floats) -> Floats:
         chance_NC: P(met) by the free judge; NaN, which counts as a half, where it gives none.
     """
     p_NC = np.where(np.isnan(chance_NC), 0.5, chance_NC)
-    error_NC: Floats = np.abs(weight_NC) * np.sqrt(p_NC * (1 - p_NC))
-    return error_NC
+    return np.asarray(np.abs(weight_NC) * np.sqrt(p_NC * (1 - p_NC)))
 
 
 def draw(seed: int, key: str) -> float:

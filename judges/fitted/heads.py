@@ -67,8 +67,7 @@ class BlendHead:
 
     def logits(self, seen: Seen) -> Floats:
         """Give the log-odds, [C]."""
-        total: Floats = np.mean([part.logits(seen) for part in self.parts], axis=0)
-        return total
+        return np.asarray(np.mean([part.logits(seen) for part in self.parts], axis=0))
 
 
 @dataclass(frozen=True, slots=True)

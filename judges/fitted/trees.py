@@ -55,8 +55,7 @@ class Trees:
             value_NT = features_NF[row_N1, self.column[tree_T, node_NT]]
             goes_left = value_NT <= self.threshold[tree_T, node_NT]
             node_NT = np.where(goes_left, self.left[tree_T, node_NT], self.right[tree_T, node_NT])
-        total: Floats = self.base + self.value[tree_T, node_NT].sum(axis=1)
-        return total
+        return np.asarray(self.base + self.value[tree_T, node_NT].sum(axis=1))
 
     def to_json(self) -> dict[str, object]:
         """Give the plain form."""
@@ -154,8 +153,7 @@ class Logistic:
 
     def logits(self, features_NF: Floats) -> Floats:
         """Give the log-odds of met, [N]."""
-        total: Floats = (features_NF - self.mean_F) / self.scale_F @ self.weight_F + self.bias
-        return total
+        return np.asarray((features_NF - self.mean_F) / self.scale_F @ self.weight_F + self.bias)
 
     def to_json(self) -> dict[str, object]:
         """Give the plain form."""

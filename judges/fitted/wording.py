@@ -43,8 +43,7 @@ class WordingOdds:
             math.fsum(self.weights.get(stem, 0.0) for stem in set(stems_of(text)))
             for text in criteria
         ]
-        total: Floats = np.array(sums, dtype=np.float64) + self.bias
-        return total
+        return np.asarray(np.array(sums, dtype=np.float64) + self.bias)
 
     def to_json(self) -> dict[str, object]:
         """Give the plain form."""

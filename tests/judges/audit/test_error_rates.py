@@ -16,10 +16,10 @@ from rubricbeat.judges.audit.audit_rates import (
     rates_by_stratum,
     read_audit_rates,
 )
-from rubricbeat.judges.audit.error_rates import ErrorRates
+from rubricbeat.judges.audit.error_rates import ErrorRates, Stratum
 from rubricbeat.judges.audit.judge_audit import audit_judge, cells_by_stratum
 from rubricbeat.judges.audit.label_correction import correct_by_labels, match_labels
-from rubricbeat.judges.audit.labels import AuditTable, Label, LabelledAnswer, Stratum, met_or_not
+from rubricbeat.judges.audit.labels import AuditTable, Label, LabelledAnswer, met_or_not
 from rubricbeat.judges.audit.levels import level_audit
 from rubricbeat.judges.audit.run_correction import correct_run
 from rubricbeat.judges.errors import DataError

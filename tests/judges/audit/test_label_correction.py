@@ -236,7 +236,7 @@ def test_chances_on_some_labels_alone_or_two_of_one_label_are_refused() -> None:
     rng = np.random.default_rng(8)
     graded, labelled, _ = world(rng, 30, 30)
     sure = [replace(one, chances=(0.5,) * 5) for one in labelled]
-    with pytest.raises(DataError, match="29 of 30 labelled answers have no inclusion probability"):
+    with pytest.raises(DataError, match="labels: 29 of 30 rows have no 'probability'"):
         match_labels(graded, [sure[0], *labelled[1:]])
     with pytest.raises(DataError, match=r"two inclusion probabilities, 0\.5 and 0\.25"):
         match_labels(graded, [*sure, replace(sure[0], chances=(0.25,) * 5)])
