@@ -21,7 +21,7 @@ from ...judges.data.responses import RunKey
 from ...judges.data.streams import is_stdin
 from ...judges.errors import DataError
 from ...reports.results.run import Run
-from ...reports.results.samples import answers_in, described, samples_below
+from ...reports.results.samples import answers_in, described, samples_below, samples_beside
 from ...reports.results.values import listed, number_of
 from .documents import SpooledDocuments, answer_key
 from .writer import WrittenRun
@@ -129,9 +129,8 @@ def retire(
     n_retired = 0
     new = np.array(answers.keys, dtype=np.uint64)
     for samples, earlier in _earlier(folder, run, task, digest):
-        if samples == written.samples:
-            continue
-        if samples not in there and earlier.facts.stamp >= described(written.samples).facts.stamp:
+        is_later = earlier.facts.stamp >= described(written.samples).facts.stamp
+        if samples == written.samples or (is_later and samples not in there):
             continue
         if "sample" in config and not earlier.sample:
             continue
@@ -140,21 +139,28 @@ def retire(
             continue
         # a run that a rule stopped has its prompts by chance: the later one counts
         by_chance = earlier.until or ("sample" in config and earlier.sample)
-        if not (by_chance or np.isin(old, new).all() or is_corrected(earlier, config)):
-            continue
-        for path in sorted(samples.parent.iterdir()):
-            if path == samples or path.name == f"results_{earlier.facts.stamp}.json":
-                with contextlib.suppress(FileNotFoundError):
-                    path.rename(path.with_name(path.name + SUPERSEDED))
-        n_retired += 1
+        if by_chance or np.isin(old, new).all() or is_corrected(earlier, config):
+            _set_aside(samples, samples.with_name(f"results_{earlier.facts.stamp}.json"))
+            n_retired += 1
     return n_retired
+
+
+def _set_aside(samples: Path, results: Path) -> None:
+    """Rename the files of a run; results that samples of another task share stay."""
+    with contextlib.suppress(FileNotFoundError):
+        samples.rename(f"{samples}{SUPERSEDED}")
+    try:
+        samples_beside(results)
+    except DataError:
+        with contextlib.suppress(FileNotFoundError):
+            results.rename(f"{results}{SUPERSEDED}")
 
 
 def is_corrected(earlier: Run, config: Mapping[str, object]) -> bool:
     """Say whether new results of the same files cover what earlier ones did, by what was asked."""
     before = earlier.facts.config
     now, then = listed(config.get("sources")), before.get("sources")
-    if not now or not isinstance(then, list) or not {*then} <= {*now}:
+    if not now or not isinstance(then, list) or not all(source in now for source in then):
         return False
     limit, limit_before = number_of(config.get("limit")), number_of(before.get("limit"))
     covers = limit is None or (limit_before is not None and limit >= limit_before)

@@ -161,6 +161,19 @@ def test_a_run_takes_the_place_of_an_earlier_one_that_holds_no_other_answer(tmp_
     assert sorted(len(run.graded) for run in read_runs([tmp_path])) == [10, 20, 20]
 
 
+def test_another_task_of_the_same_results_file_is_not_lost_with_the_run_that_is_set_aside(tmp_path):
+    some = graded(10)
+    first = finished(tmp_path, some).written
+    results = json.loads(first.results.read_text())
+    for table in ("results", "configs"):  # lm-eval writes the tasks of a call into one file
+        results[table]["other"] = results[table]["t"]
+    first.results.write_text(json.dumps(results))
+    other = first.samples.with_name(first.samples.name.replace("samples_t_", "samples_other_"))
+    other.write_bytes(first.samples.read_bytes())
+    assert finished(tmp_path, some).n_retired == 1
+    assert sorted(run.task for run in read_runs([tmp_path])) == ["other", "t"]
+
+
 def test_of_two_commands_that_end_together_the_later_results_stay(tmp_path):
     some = graded(10)
     with Spool(tmp_path) as spool:
