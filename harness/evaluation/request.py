@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ...judges.errors import ConfigError, UnknownNameError
 from ...judges.judge_options import parse_judge_args
@@ -74,6 +75,8 @@ class RunRequest:
                 "no model: name its type by --model, such as hf, vllm, local-chat-completions or "
                 "baseline:constant; --responses judges recorded answers without one"
             )
+        if args.include_path and not Path(args.include_path).is_dir():
+            raise ConfigError(f"--include_path {args.include_path}: no such folder")
         model = args.model or ""
         require_name(args.name, model)
         model_args = read_options("--model_args", args.model_args)
@@ -186,8 +189,12 @@ def _samples(given: str | None) -> Mapping[str, Sequence[int]] | None:
         found = json.loads(given)
     except json.JSONDecodeError as error:
         raise ConfigError(f"--samples: not a JSON object ({error}): {given!r}") from None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not found:
         raise ConfigError('--samples: give a JSON object such as {"healthbench": [0, 1]}')
+    for task, rows in found.items():
+        are_numbers = isinstance(rows, list) and all(type(n) is int and n >= 0 for n in rows)
+        if not rows or not are_numbers:
+            raise ConfigError(f"--samples: {task} is {rows!r}; give rows by number, such as [0, 1]")
     return found
 
 

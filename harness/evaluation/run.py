@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ...judges.audit.upkeep.families import family_warning
-from ...judges.errors import ConfigError, RubricbeatError
+from ...judges.errors import ConfigError, RubricbeatError, UnknownNameError
 from ...judges.files import require_folder, require_folders_below
 from ...judges.registry import installed_version
 from ...tasks.models import BASELINE_PREFIX, Baseline, check_model
@@ -210,6 +210,7 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     model, model_args = model_of(request)
     manager = task_manager(request)
     tasks = load_tasks(manager, request)
+    _require_tasks_of_samples(request, tasks)
     tracker = EvaluationTracker(output_path=request.output_path)
     kept = _kept_answers(request, tasks)
     cache = request.use_cache or kept
@@ -292,6 +293,14 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
         was_interrupted=bool(failures),
         scores={task.config.task: task.scores for task in ours if task.scores},
     )
+
+
+def _require_tasks_of_samples(request: RunRequest, tasks: list[Any]) -> None:
+    """Refuse rows of a task that is not run: lm-eval would take every row of those that are."""
+    known = [str(task.config.task) for task in tasks if hasattr(task, "config")]
+    for name in request.samples or ():
+        if known and name not in known:
+            raise UnknownNameError.among("task in --samples", name, known)
 
 
 def _repeated(request: RunRequest, tracker: Any, tasks: list[Any]) -> str | None:
