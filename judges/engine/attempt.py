@@ -32,13 +32,14 @@ from ..errors import (
 )
 from ..judge import Judge, Question
 from ..shares import suited
-from ..verdict import Outcome, Rating, Source, Verdict
+from ..verdict import HIGHEST, Outcome, Rating, Source, Verdict
 
 T = TypeVar("T")
 ENDS = (SystemExit, KeyboardInterrupt, BaseExceptionGroup)
 """What must not leave code of somebody else's: it would end the loop, and every question on it."""
 _OF_FILES = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 """Errors of the system that are no fault on the way to a server, and that no further try mends."""
+_RATINGS = range(1, HIGHEST + 1)
 _COUNTS = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
 _FIELDS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("probability", float | None, "a number from 0 to 1, or None"),
@@ -185,7 +186,8 @@ async def _asked(
 ) -> Sequence[Verdict]:
     first = questions[0]
     if first.is_rating and hasattr(judge, "rate"):
-        rating: Rating = await of_judge(judge.rate(first.example, first.answer))
+        rating = await of_judge(judge.rate(first.example, first.answer))
+        check_rating(judge, rating)
         return [rating.to_verdict()]
     if is_grouped and hasattr(judge, "judge_group"):
         verdicts: Sequence[Verdict] = await of_judge(judge.judge_group(questions))
@@ -235,6 +237,21 @@ async def close_judge(judge: Judge, timeout_s: float) -> str | None:
     except Exception as error:  # a judge of somebody else's may raise anything
         return in_words(error)
     return None
+
+
+def check_rating(judge: object, rating: object) -> None:
+    """Refuse what is no rating.
+
+    Raises:
+        ConfigError: It is something else, or its value is none from 1 to 10.
+    """
+    if isinstance(rating, Rating) and (rating.value is None or rating.value in _RATINGS):
+        return
+    given = f"a Rating of {rating.value!r:.40}" if isinstance(rating, Rating) else f"{rating!r:.40}"
+    raise ConfigError(
+        f"judge {type(judge).__name__!r} gave {given}; expected a Rating of a whole number from 1 "
+        f"to {HIGHEST}, or None"
+    )
 
 
 def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:

@@ -194,6 +194,27 @@ def test_an_outage_of_one_kind_gives_the_other_its_verdicts():
     assert [rating.value for (rating,) in ratings] == [None] * 3
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (7, "gave 7; expected a Rating of a whole number from 1 to 10"),
+        (None, "gave None; expected a Rating"),
+        (Rating(11), "gave a Rating of 11; expected"),
+        (Rating(0), "gave a Rating of 0; expected"),
+        (Rating(7.5), "gave a Rating of 7.5; expected"),
+        (Rating("7"), "gave a Rating of '7'; expected"),
+    ],
+)
+def test_what_is_no_rating_from_1_to_10_is_refused_by_name(given, said):
+    class Careless(Rater):
+        async def rate(self, example: Example, answer: str) -> Any:
+            return given
+
+    with grader_of(Careless(), store=False) as grader, pytest.raises(ConfigError) as raised:
+        grader.rate([Answer(EXAMPLE, "x")])
+    assert f"judge 'Careless' {said}" in str(raised.value)
+
+
 def test_an_answer_that_was_never_given_has_no_rating():
     with grader_of(Rater(), store=False) as grader:
         absent, given = grader.rate([Answer(EXAMPLE, None), Answer(EXAMPLE, "x")])
