@@ -104,8 +104,8 @@ def _nothing(path: Path, faults: list[str]) -> str:
         )
     if path.is_dir() and not any(path.iterdir()):
         return (
-            f"{path}: the folder is empty; a command that was interrupted has kept its verdicts "
-            "and writes results here when it is given again"
+            f"{path}: the folder is empty; where a command was interrupted, its verdicts are kept, "
+            "and it writes results here when it is given again"
         )
     return (
         f"{path}: no run with verdicts; expected samples_*.jsonl beside results_*.json "
