@@ -120,12 +120,6 @@ class WholeTask(ConfigurableTask, Generic[Doc, Held]):  # type: ignore[misc]  # 
                 f"{self._label}: --cache_requests is not safe here: lm-eval finds cached requests "
                 "by task name alone and could send another file's conversations; remove it"
             )
-        n_rows, samples = len(self.dataset["test"]), options.get("samples")
-        if samples and max(samples) >= n_rows:
-            raise ConfigError(
-                f"{self._label}: --samples asks for row {max(samples)}, but the last of its "
-                f"{n_rows} rows is {n_rows - 1}"
-            )
         super().build_all_requests(**options)
 
     def fewshot_context(

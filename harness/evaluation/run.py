@@ -210,7 +210,8 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     model, model_args = model_of(request)
     manager = task_manager(request)
     tasks = load_tasks(manager, request)
-    _require_tasks_of_samples(request, tasks)
+    if request.samples and all(hasattr(task, "eval_docs") for task in tasks):  # not of groups
+        _require_samples(request, tasks)
     tracker = EvaluationTracker(output_path=request.output_path)
     kept = _kept_answers(request, tasks)
     cache = request.use_cache or kept
@@ -295,12 +296,17 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     )
 
 
-def _require_tasks_of_samples(request: RunRequest, tasks: list[Any]) -> None:
-    """Refuse rows of a task that is not run: lm-eval would take every row of those that are."""
-    known = [str(task.config.task) for task in tasks if hasattr(task, "config")]
-    for name in request.samples or ():
-        if known and name not in known:
-            raise UnknownNameError.among("task in --samples", name, known)
+def _require_samples(request: RunRequest, tasks: list[Any]) -> None:
+    """Refuse rows that are not there, and tasks that are not run: lm-eval takes every row then."""
+    n_rows = {str(task.config.task): len(task.eval_docs) for task in tasks}
+    for name, rows in (request.samples or {}).items():
+        if name not in n_rows:
+            raise UnknownNameError.among("task in --samples", name, n_rows)
+        if max(rows) >= n_rows[name]:
+            raise ConfigError(
+                f"--samples: {name} has no row {max(rows)}; the last of its {n_rows[name]} rows "
+                f"is {n_rows[name] - 1}"
+            )
 
 
 def _repeated(request: RunRequest, tracker: Any, tasks: list[Any]) -> str | None:

@@ -305,7 +305,10 @@ def test_an_address_that_is_not_for_chats_is_told_before_it_is_asked(
         (["--samples", '{"rubric_judge": []}'], "--samples: rubric_judge is []; give rows"),
         (["--samples", '{"rubric_judge": [0, "a"]}'], "--samples: rubric_judge is [0, 'a']"),
         (["--samples", '{"rubric_judge": [-1]}'], "--samples: rubric_judge is [-1]; give rows"),
-        (["--samples", '{"rubric_judge": [0, 99]}'], "--samples asks for row 99, but the last of"),
+        (
+            ["--samples", '{"rubric_judge": [0, 99]}'],
+            "--samples: rubric_judge has no row 99; the",
+        ),
         (["--samples", '{"rubric_juge": [0]}'], "'rubric_juge'; did you mean 'rubric_judge'?"),
         (["--include_path", "nowhere"], "--include_path nowhere: no such folder"),
         (["--predict_only"], "give --output_path"),
