@@ -130,12 +130,28 @@ def load_tasks(manager: Any, request: RunRequest) -> list[Any]:
     if loaded.get("groups"):
         return names
     tasks = list(loaded["tasks"].values())
+    _require_samples(request, tasks)
     if not request.predict_only:
         for task in tasks:
             if hasattr(task, "open_judge"):
                 task.set_fewshot_seed(request.seeds[-1])
                 task.open_judge()
     return tasks
+
+
+def _require_samples(request: RunRequest, tasks: list[Any]) -> None:
+    """Refuse rows that are not there, and tasks that are not run: lm-eval takes every row then."""
+    if not request.samples:
+        return
+    n_rows = {str(task.config.task): len(task.eval_docs) for task in tasks}
+    for name, rows in request.samples.items():
+        if name not in n_rows:
+            raise UnknownNameError.among("task in --samples", name, n_rows)
+        if max(rows) >= n_rows[name]:
+            raise ConfigError(
+                f"--samples: {name} has no row {max(rows)}; the last of its {n_rows[name]} rows "
+                f"is {n_rows[name] - 1}"
+            )
 
 
 @contextlib.contextmanager

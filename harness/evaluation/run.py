@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ...judges.audit.upkeep.families import family_warning
-from ...judges.errors import ConfigError, RubricbeatError, UnknownNameError
+from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below
 from ...judges.registry import installed_version
 from ...tasks.models import BASELINE_PREFIX, Baseline, check_model
@@ -210,8 +210,6 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     model, model_args = model_of(request)
     manager = task_manager(request)
     tasks = load_tasks(manager, request)
-    if request.samples and all(hasattr(task, "eval_docs") for task in tasks):  # not of groups
-        _require_samples(request, tasks)
     tracker = EvaluationTracker(output_path=request.output_path)
     kept = _kept_answers(request, tasks)
     cache = request.use_cache or kept
@@ -294,19 +292,6 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
         was_interrupted=bool(failures),
         scores={task.config.task: task.scores for task in ours if task.scores},
     )
-
-
-def _require_samples(request: RunRequest, tasks: list[Any]) -> None:
-    """Refuse rows that are not there, and tasks that are not run: lm-eval takes every row then."""
-    n_rows = {str(task.config.task): len(task.eval_docs) for task in tasks}
-    for name, rows in (request.samples or {}).items():
-        if name not in n_rows:
-            raise UnknownNameError.among("task in --samples", name, n_rows)
-        if max(rows) >= n_rows[name]:
-            raise ConfigError(
-                f"--samples: {name} has no row {max(rows)}; the last of its {n_rows[name]} rows "
-                f"is {n_rows[name] - 1}"
-            )
 
 
 def _repeated(request: RunRequest, tracker: Any, tasks: list[Any]) -> str | None:
