@@ -32,8 +32,6 @@ _LOADING = threading.Lock()
 Vectors = NDArray[np.float32]
 CHUNK = 512
 """Texts encoded between two words of progress."""
-MAX_KEPT_TEXTS = 20_000
-"""Asked for between two clearings of `KeptVectors`, 1.5 KB each."""
 SAVE_EVERY = 8_192
 """Texts encoded between two writes: what a killed run loses at most."""
 
@@ -183,18 +181,21 @@ def batches_of(order: Sequence[int], lengths: Sequence[int], n_tokens: int) -> l
 class VectorShelf:
     """Vectors by text; those not there yet are encoded."""
 
-    def __init__(self, encoder: SentenceEncoder, path: Path | None = None) -> None:
+    def __init__(
+        self, encoder: SentenceEncoder, path: Path | None = None, *, most: int | None = None
+    ) -> None:
         """Open a shelf.
 
         Args:
             encoder: Encodes what is not there.
             path: .npz that vectors are read from and kept in; None keeps them in memory only.
+            most: Texts on it, past which it is cleared; None for no end.
 
         Raises:
             ConfigError: The file holds another encoder's vectors, or none.
         """
         self._encoder = encoder
-        self._path = path
+        self._path, self._most = path, most
         self._rows: dict[bytes, int] = {}
         self._blocks: list[Vectors] = []
         self._n_saved = 0
@@ -205,6 +206,8 @@ class VectorShelf:
         self, texts: Sequence[str], *, progress: Callable[[int, int], None] | None = None
     ) -> Vectors:
         """Give the vectors of texts, [n, D]; new ones are encoded and, with a file, kept."""
+        if self._most is not None and len(self._rows) > self._most:
+            self._rows, self._blocks, self._n_saved = {}, [], 0
         keys = [_key(text) for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._rows}
         # those of similar length next to each other: less padding
@@ -252,23 +255,6 @@ class VectorShelf:
         self._rows = {bytes(key): row for row, key in enumerate(keys)}
         self._blocks = [vectors.astype(np.float32)]
         self._n_saved = len(self._rows)
-
-
-class KeptVectors:
-    """Vectors of texts that come again and again, at hand until there are too many."""
-
-    def __init__(self, encoder: SentenceEncoder) -> None:
-        """Keep nothing yet."""
-        self._encoder = encoder
-        self._shelf = VectorShelf(encoder)
-        self._n_asked = 0
-
-    def of(self, texts: Sequence[str]) -> Vectors:
-        """Give the vectors of texts, [n, D]."""
-        if self._n_asked > MAX_KEPT_TEXTS:
-            self._shelf, self._n_asked = VectorShelf(self._encoder), 0
-        self._n_asked += len(texts)
-        return self._shelf.of(texts)
 
 
 def _key(text: str) -> bytes:

@@ -18,7 +18,7 @@ import numpy as np
 from ..data.text_units import clauses_of, sentences_of, stems_of
 from ..rubric import Criterion, Example
 from ..scoring.rubric_arrays import Floats
-from .encoder import KeptVectors, SentenceEncoder, Vectors, VectorShelf
+from .encoder import SentenceEncoder, Vectors, VectorShelf
 
 CRITERION_FEATURES = (
     "points", "is_fault", "criterion_chars", "criterion_words", "numbers", "asks", "negated",
@@ -44,6 +44,8 @@ MIN_WORD_TEXTS = 3
 
 _ENTRY = re.compile(r"^\s*(?:[-*•]|\d+\.)", re.MULTILINE)
 MAX_KEPT_CRITERIA = 50_000
+MAX_KEPT_TEXTS = 20_000
+"""Whose vectors are at hand, 1.5 KB each: criteria and prompts come again and again."""
 MAX_PROMPT_CHARS = 1_500
 """Of the last turn, before the encoder cuts it."""
 
@@ -238,7 +240,9 @@ class Sight:
         self._words = words
         self._criteria: dict[str, tuple[list[str], set[str], float]] = {}
         self._encoder = encoder
-        self._kept = KeptVectors(encoder) if encoder is not None else None
+        self._kept = None
+        if encoder is not None:
+            self._kept = VectorShelf(encoder, most=MAX_KEPT_TEXTS)
 
     def see(self, example: Example, text: str) -> Seen:
         """See one answer; criteria and prompt are encoded the first time they come."""

@@ -49,14 +49,19 @@ class Head(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TabularHead:
-    """A model of chosen features."""
+    """A model of chosen features, and of what the criterion's wording says."""
 
     model: Trees | Logistic
     columns: tuple[int, ...]
+    wording: WordingOdds | None = None
+    """None where it is not among the features."""
 
     def logits(self, seen: Seen) -> Floats:
         """Give the log-odds, [C]."""
-        return self.model.logits(seen.features_CF[:, self.columns])
+        features_CF = seen.features_CF[:, self.columns]
+        if self.wording is not None:
+            features_CF = np.column_stack([features_CF, self.wording.logits(seen.criteria)])
+        return self.model.logits(features_CF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +73,6 @@ class BlendHead:
     def logits(self, seen: Seen) -> Floats:
         """Give the log-odds, [C]."""
         return np.asarray(np.mean([part.logits(seen) for part in self.parts], axis=0))
-
-
-@dataclass(frozen=True, slots=True)
-class WordsHead:
-    """Trees on chosen features and on what the criterion's wording says."""
-
-    trees: Trees
-    columns: tuple[int, ...]
-    wording: WordingOdds
-
-    def logits(self, seen: Seen) -> Floats:
-        """Give the log-odds, [C]."""
-        said_C = self.wording.logits(seen.criteria)
-        return self.trees.logits(np.column_stack([seen.features_CF[:, self.columns], said_C]))
 
 
 def train_head(
@@ -135,7 +126,7 @@ def train_head(
     prompt = np.concatenate([np.full(len(lesson.met_C), lesson.prompt) for lesson in lessons])
     said = held_out_logits(criteria, met, prompt, seed)[has]
     trees = grow(np.column_stack([features, said]), met_N, seed=seed)
-    return WordsHead(trees, kept, learn_wording(criteria, met))
+    return TabularHead(trees, kept, learn_wording(criteria, met))
 
 
 def head_to_json(head: Head) -> tuple[dict[str, object], dict[str, Array]]:
@@ -147,17 +138,17 @@ def head_to_json(head: Head) -> tuple[dict[str, object], dict[str, Array]]:
             plain, own = head_to_json(part)
             parts.append(plain)
             arrays |= own
-        return {"kind": HeadKind.BLEND.value, "parts": parts}, arrays
-    if isinstance(head, WordsHead):
-        words = {"columns": list(head.columns), "wording": head.wording.to_json()}
-        return {"kind": HeadKind.WORDS.value, "model": head.trees.to_json(), **words}, {}
+        return {"kind": "blend", "parts": parts}, arrays
     if isinstance(head, Network):
-        return {"kind": HeadKind.NETWORK.value, **head.to_json()}, dict(head.weights)
+        return {"kind": "network", **head.to_json()}, dict(head.weights)
     if not isinstance(head, TabularHead):
         raise TypeError(f"{type(head).__name__} has no plain form")
-    kind = HeadKind.TREES if isinstance(head.model, Trees) else HeadKind.LINEAR
-    model = head.model.to_json()
-    return {"kind": kind.value, "columns": list(head.columns), "model": model}, {}
+    model, columns = head.model.to_json(), list(head.columns)
+    if head.wording is not None:
+        said = head.wording.to_json()
+        return {"kind": "words", "model": model, "columns": columns, "wording": said}, {}
+    kind = "trees" if isinstance(head.model, Trees) else "linear"
+    return {"kind": kind, "columns": columns, "model": model}, {}
 
 
 def head_from_json(plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> Head:
@@ -171,12 +162,9 @@ def head_from_json(plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> Hea
         return BlendHead(tuple(head_from_json(part, arrays) for part in plain["parts"]))
     if kind is HeadKind.NETWORK:
         return Network.from_json(plain, arrays)
-    kinds: dict[HeadKind, type[Trees] | type[Logistic]] = {
-        HeadKind.TREES: Trees,
-        HeadKind.LINEAR: Logistic,
-    }
-    columns = tuple(int(column) for column in plain["columns"])
-    if kind is HeadKind.WORDS:
-        wording = WordingOdds.from_json(plain["wording"])
-        return WordsHead(Trees.from_json(plain["model"]), columns, wording)
-    return TabularHead(kinds[kind].from_json(plain["model"]), columns)
+    is_words = kind is HeadKind.WORDS
+    return TabularHead(
+        model=(Logistic if kind is HeadKind.LINEAR else Trees).from_json(plain["model"]),
+        columns=tuple(int(column) for column in plain["columns"]),
+        wording=WordingOdds.from_json(plain["wording"]) if is_words else None,
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up_encoder import save_tiny_encoder
 
-from rubricbeat.judges.fitted.encoder import KeptVectors, MiniLM, find_encoder, load_encoder
+from rubricbeat.judges.fitted.encoder import MiniLM, VectorShelf, find_encoder, load_encoder
 
 pytestmark = pytest.mark.border
 
@@ -42,6 +42,6 @@ def test_a_text_says_the_same_alone_and_beside_longer_ones(encoder):
 
 
 def test_vectors_that_are_kept_are_those_that_were_made(encoder):
-    kept = KeptVectors(encoder)
+    kept = VectorShelf(encoder, most=2)
     assert (kept.of(TEXTS) == kept.of(TEXTS)).all()
     assert np.allclose(kept.of(TEXTS), encoder.encode(TEXTS), atol=0.01)

@@ -23,6 +23,17 @@ def test_a_text_is_encoded_once_and_found_again_in_the_file(tmp_path):
     np.testing.assert_allclose(again, found[[1, 0]], atol=1e-3)  # kept in half precision
 
 
+def test_a_shelf_with_an_end_is_cleared_past_it():
+    encoder = WordEncoder()
+    shelf = VectorShelf(encoder, most=2)
+    shelf.of(["heart", "lungs", "heart"])
+    shelf.of(["heart", "aspirin"])  # two were there: nothing is cleared yet
+    assert encoder.n_encoded == 3
+    found = shelf.of(["heart"])  # three were: all of it is
+    assert encoder.n_encoded == 4
+    np.testing.assert_allclose(found, WordEncoder().encode(["heart"]))
+
+
 def test_vectors_of_another_encoder_are_refused(tmp_path):
     path = tmp_path / "v.npz"
     VectorShelf(WordEncoder(), path).of(["heart"])

@@ -12,7 +12,7 @@ from rubricbeat.judges.fitted.features import Sight, WordWeights
 from rubricbeat.judges.fitted.fitting import lessons_of
 from rubricbeat.judges.fitted.heads import (
     HeadKind,
-    WordsHead,
+    TabularHead,
     head_from_json,
     head_to_json,
     train_head,
@@ -74,7 +74,7 @@ def test_the_head_takes_no_encoder_and_survives_json() -> None:
     labelled = labelled_answers()
     lessons, words = lessons_of(labelled, None, None, lambda words: None, None)
     head = train_head(HeadKind.WORDS, lessons, seed=1)
-    assert isinstance(head, WordsHead)
+    assert isinstance(head, TabularHead)
     plain, arrays = head_to_json(head)
     assert not arrays
     kept = head_from_json(json.loads(json.dumps(plain)), {})
