@@ -126,7 +126,9 @@ class GroupedVerdicts:
     @property
     def verdicts_RPGC(self) -> Floats:
         """The first verdicts and the replicates; R is 1 without any."""
-        return np.stack([self.verdicts_PGC, *_each(self.replicates_RPGC)])
+        first = self.verdicts_PGC[None]
+        further = self.replicates_RPGC
+        return first if further is None else np.concatenate([first, further])
 
     def rewards(self, reward: Reward) -> Floats:
         """Compute a reward for every answer, [P, G]; NaN where there is none."""

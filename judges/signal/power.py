@@ -280,24 +280,18 @@ def _notes(
     designs: Sequence[Design],
     fidelity: float | None,
 ) -> list[str]:
-    notes = []
     known_judge = split.icc.value is not None
-    if known_judge and split.icc.low is not None and split.icc.low <= 0:
-        notes.append(
-            "the interval of the judge's reliability touches 0: the spread may be only its noise, "
-            "and then no design reaches any fidelity"
-        )
-    if not known_judge:
-        notes.append(
-            "no answer was judged twice, so the judge's noise is unknown: no fidelity can be "
-            "planned for; use replicates for one group in eight"
-        )
-    if correlation is None:
-        notes.append(
-            "the pilot has one policy, so the scores of two policies on a prompt are assumed "
-            "independent: the number of prompts for a difference is conservative"
-        )
-    if fidelity is not None and known_judge and _cheapest_for_fidelity(designs, fidelity) is None:
-        best = max((design.fidelity or 0.0) for design in designs)
-        notes.append(f"no design considered reaches fidelity {fidelity:g}; the best has {best:.3f}")
-    return notes
+    no_design = known_judge and _cheapest_for_fidelity(designs, fidelity) is None
+    best = max((design.fidelity or 0.0) for design in designs)
+    notes = {
+        "the interval of the judge's reliability touches 0: the spread may be only its noise, and "
+        "then no design reaches any fidelity": split.icc.low is not None and split.icc.low <= 0,
+        "no answer was judged twice, so the judge's noise is unknown: no fidelity can be planned "
+        "for; use replicates for one group in eight": not known_judge,
+        "the pilot has one policy, so the scores of two policies on a prompt are assumed "
+        "independent: the number of prompts for a difference is conservative": correlation is None,
+        f"no design considered reaches fidelity {fidelity or 0:g}; the best has {best:.3f}": (
+            fidelity is not None and no_design
+        ),
+    }
+    return [note for note, holds in notes.items() if holds]
