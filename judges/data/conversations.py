@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..errors import DataError
 from ..rubric import Message
@@ -27,6 +27,8 @@ from .json_rows import Field, kind_of
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 """Roles of a prompt's turns; what newer endpoints call developer is the system turn."""
 TEXT_PARTS = ("text", "input_text", "output_text")
+_REASONING_PARTS = ("thinking", "redacted_thinking", "reasoning", "reasoning_text")
+"""What a model thought before it spoke, as some endpoints give it: no part of what it said."""
 _UNSEEN = {"image": "an image", "audio": "audio", "video": "video", "file": "a file"}
 _TOOL = "tool"
 _TOOL_ROLES = (_TOOL, "function", "ipython")
@@ -119,8 +121,7 @@ def _turns(item: Field, where: str, log: ToolLog) -> Iterator[Message]:
     if _has_tools(item.value):
         yield Message(ROLES[role], "\n".join(_said(item, where, log)))
     elif isinstance(content.value, list):  # the parts form of the chat API
-        parts = [_part(part, where) for part in content.items()]
-        yield Message(ROLES[role], "\n".join(parts))
+        yield Message(ROLES[role], "\n".join(_texts(content.items(), where)))
     else:
         yield Message(ROLES[role], content.any_text())
 
@@ -161,9 +162,11 @@ def _said(item: Field, where: str, log: ToolLog) -> Iterator[str]:
             if kind in CALL_PARTS:
                 yield log.call(part)
             elif kind not in RESULT_PARTS:
-                yield escaped(_part(part, where))
+                yield from map(escaped, _texts([part], where))
     elif not is_missing(content.value) and content.value != "":
         yield escaped(content.any_text())
+    elif item.has("refusal"):
+        yield escaped(item["refusal"].any_text())
     calls = item["tool_calls"].decoded()
     if calls.value:
         yield from map(log.call, calls.items())
@@ -185,10 +188,19 @@ def _result(item: Field, where: str, log: ToolLog) -> str:
         and given.value
         and all(isinstance(value, Mapping) and "type" in value for value in given.value)
     ):
-        text = "\n".join(_part(part, where) for part in given.items())
+        text = "\n".join(_texts(given.items(), where))
     else:
         text = text_of_value(given)
     return log.result(item, text)
+
+
+def _texts(parts: Iterable[Field], where: str) -> list[str]:
+    """Give the texts of the parts of a message, without those that hold its reasoning."""
+    return [_part(part, where) for part in parts if not _is_reasoning(part.value)]
+
+
+def _is_reasoning(part: object) -> bool:
+    return isinstance(part, Mapping) and part.get("type") in _REASONING_PARTS
 
 
 def _part(part: Field, where: str) -> str:
@@ -196,6 +208,8 @@ def _part(part: Field, where: str) -> str:
     if isinstance(part.value, str):
         return part.any_text()
     kind = part["type"].value
+    if kind == "refusal":
+        return part["refusal"].any_text()
     text = part["text"]
     if isinstance(text.value, str) and (kind is None or kind in TEXT_PARTS):
         return text.any_text()
@@ -243,6 +257,8 @@ def _text_of_object(value: Mapping[str, object]) -> str | None:
     if isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], Mapping):
         choice = choices[0]
         return text_of_answer(choice.get("message", choice.get("text")))
+    if value.get("object") == "response" and isinstance(value.get("output"), list):
+        return text_of_answer(value["output"])
     if "content" in value or value.get("type") in TEXT_PARTS or _has_tools(value):
         return _text_of_list([value])
     raise DataError("the answer is an object that is neither a message nor a chat completion")
@@ -251,16 +267,19 @@ def _text_of_object(value: Mapping[str, object]) -> str | None:
 def _text_of_list(items: Sequence[object]) -> str | None:
     if not items:
         return None
+    items = [item for item in items if not _is_reasoning(item)]
     if any(map(_has_tools, items)):
         return _trajectory(items)
     turns = [item for item in items if isinstance(item, Mapping) and "content" in item]
-    if len(turns) == len(items):
+    if turns and len(turns) == len(items):
         said = [turn for turn in turns if turn.get("role", "assistant") == "assistant"]
-        texts = [text_of_answer(turn["content"]) for turn in said]
+        # a model that refuses says so beside an empty content
+        given_in = ("refusal" if is_missing(turn["content"]) else "content" for turn in said)
+        texts = [text_of_answer(turn.get(name)) for turn, name in zip(said, given_in, strict=True)]
         given = [text for text in texts if text is not None]
         return "\n".join(given) if given else None
-    parts = [_part(Field(item, None, "a part of the answer"), "the answer") for item in items]
-    return "\n".join(parts)
+    parts = (Field(item, None, "a part of the answer") for item in items)
+    return "\n".join(_texts(parts, "the answer"))
 
 
 def _trajectory(items: Sequence[object]) -> str | None:

@@ -35,11 +35,13 @@ def spelt_out(items: Iterable[Field]) -> list[Field]:
     Raises:
         DataError: An object says no points, and another one says some.
     """
-    found = [_as_object(item) for item in items]
+    given = list(items)
+    found = [_as_object(item) for item in given]
     without = [item for item in found if _says_text_alone(item)]
     if not without:
         return found
-    if any(item.has(name) for item in found for name in _WORTHS if not _is_text(item)):
+    objects = [item for item in given if isinstance(item.value, Mapping)]
+    if any(item.has(name) for item in objects for name in _WORTHS):
         raise without[0]["points"].fault(
             "is missing, but other criteria of this rubric have points: give points to all of "
             "them, or to none (then each is worth 1)"
@@ -94,21 +96,13 @@ def lines_of_text(text: str) -> list[str]:
     return lines
 
 
-class _BareText(dict[str, object]):
-    """The object that a bare text stands for."""
-
-
 def _as_object(item: Field) -> Field:
     if isinstance(item.value, str):
         text = item.text().strip()
-        return Field(_BareText(criterion=text, points=DEFAULT_POINTS), item.parent, item.key)
+        return Field({"criterion": text, "points": DEFAULT_POINTS}, item.parent, item.key)
     if item.has("text") and not any(item.has(name) for name in (*_TEXTS, "requirement", "title")):
         return item if is_verifiers(item) else _with(item, {"criterion": item["text"].value})
     return item
-
-
-def _is_text(item: Field) -> bool:
-    return isinstance(item.value, _BareText)
 
 
 def _says_text_alone(item: Field) -> bool:

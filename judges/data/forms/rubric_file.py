@@ -112,12 +112,11 @@ def _value(path: Path | str) -> object:
 
 
 def _lines(path: Path | str) -> list[str]:
+    content = bytes_of(path)
     try:
-        text = bytes_of(path).decode("utf-8-sig")
+        return lines_of_text(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise DataError(f"{name_of(path)}: not UTF-8; save the file as UTF-8") from None
-    try:
-        return lines_of_text(text)
     except DataError as error:
         raise DataError(f"{name_of(path)}: {error}") from None
 

@@ -115,6 +115,29 @@ def test_answers_of_any_file_are_found_by_their_id(tmp_path):
         ('{"answer": 42}', '{"answer": 42}'),
         ("[1, 2]", "[1, 2]"),
         ({"choices": [{"text": "a"}]}, "a"),
+        ([{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "a"}], "a"),
+        ({"role": "assistant", "content": [{"type": "redacted_thinking", "data": "t"}, "a"]}, "a"),
+        ([{"type": "reasoning", "summary": []}, {"type": "message", "content": ["a"]}], "a"),
+        ({"object": "response", "output": [{"type": "message", "content": ["a"]}]}, "a"),
+        ([{"type": "thinking", "thinking": "t"}], ""),
+        ([{"type": "refusal", "refusal": "No."}], "No."),
+        ({"role": "assistant", "content": None, "refusal": "No."}, "No."),
+        ({"role": "assistant", "content": "a", "refusal": None}, "a"),
+        (
+            [
+                {"type": "reasoning", "summary": []},
+                {"type": "function_call", "name": "f", "arguments": "{}"},
+                {"role": "assistant", "content": [{"type": "thinking", "thinking": "t"}, "a"]},
+            ],
+            "[tool call] f {}\na",
+        ),
+        (
+            [
+                {"type": "function_call", "name": "f"},
+                {"role": "assistant", "content": None, "refusal": "No."},
+            ],
+            "[tool call] f {}\nNo.",
+        ),
     ],
 )
 def test_the_text_of_an_answer(value, text):
