@@ -73,9 +73,11 @@ def read_signal_input(
     for path, name in zip(paths, names_apart(paths), strict=True):
         if not (is_stdin(path) or path.exists()):
             raise DataError(f"{path}: no such file or folder")
-        if not _is_new(path, seen):
+        place = path if is_stdin(path) else path.resolve()
+        if place in seen:
             warnings.append(f"{path} is given twice; its answers count once")
             continue
+        seen.add(place)
         if _is_store(path):
             answers += read_store(path)
         elif _is_recorded(path, columns):
@@ -146,13 +148,6 @@ def _recorded(
     return answers
 
 
-def _is_new(path: Path, seen: set[Path]) -> bool:
-    place = path if is_stdin(path) else path.resolve()
-    is_new = place not in seen
-    seen.add(place)
-    return is_new
-
-
 def _runs(
     path: Path,
     warnings: list[str],
@@ -171,22 +166,14 @@ def _runs(
         )
     runs = [run for run in found if run.path not in again]
     warnings += [note for run in runs for note in run.notes]
+    answers = []
     for run in runs:
+        digest = run.judge_digest or ""
         learned |= run.learned_prompts
-        judges[run.judge_digest or ""] = {**run.facts.judge, **run.judge}
-    return [
-        TaggedAnswer(
-            graded,
-            {
-                "model": run.model,
-                "task": run.task,
-                "run": run.label,
-                "judge": run.judge_digest or "",
-            },
-        )
-        for run in runs
-        for graded in run.graded
-    ]
+        judges[digest] = {**run.facts.judge, **run.judge}
+        labels = {"model": run.model, "task": run.task, "run": run.label, "judge": digest}
+        answers += [TaggedAnswer(graded, labels) for graded in run.graded]
+    return answers
 
 
 def holds_verdicts(path: Path, columns: Columns | None = None) -> bool:

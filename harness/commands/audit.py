@@ -87,10 +87,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Grade the labelled answers, audit the verdicts, print and keep what was found."""
-    if args.probes < 0:
-        raise ConfigError(f"--probes {args.probes}: a number of verdicts, from 0")
-    if args.twins < 0:
-        raise ConfigError(f"--twins {args.twins}: a number of edited answers, from 0")
+    for name, what in (("probes", "verdicts"), ("twins", "edited answers")):
+        if (n := getattr(args, name)) < 0:
+            raise ConfigError(f"--{name} {n}: a number of {what}, from 0")
     require_seed(args.seed)
     allowed = allowed_share(args.allow_missing)
     options = parse_judge_args(args.judge, args.judge_args)

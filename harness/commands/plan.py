@@ -23,6 +23,7 @@ from pathlib import Path
 from ...judges.budget.stopping import Method
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.errors import ConfigError
+from ...judges.grader import RuntimeOptions
 from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
 from ...reports.results.reader import read_runs
@@ -102,12 +103,13 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--gpu_speed and --gpu_price need --gpus")
     has_split = is_split(args)
     options = parse_judge_args(args.judge, args.judge_args)
+    limits = RuntimeOptions.from_mapping(RuntimeOptions.split(options)[0])
     read, write = _gpu_speed(args.gpu_speed)
     rows, criteria = _size(args)
     until = _until(args, rows, has_split=has_split)
     n_answers = args.repeats * (args.models if until else 1)
     plan = make_plan(
-        Workload(rows, n_answers, criteria, _replicates(options.get("replicates"))),
+        Workload(rows, n_answers, criteria, limits.replicates),
         options,
         lengths=Lengths(**given),
         given=frozenset(given),
@@ -191,13 +193,6 @@ def _size(args: argparse.Namespace) -> tuple[int, float]:
     if rows is None or criteria is None:
         raise ConfigError("give the amount: --data ROWS, or --rows N and --criteria N")
     return rows, criteria
-
-
-def _replicates(value: object) -> int:
-    try:
-        return int(str(value)) if value is not None else 1
-    except ValueError:
-        raise ConfigError(f"replicates must be a whole number, not {value!r}") from None
 
 
 def _gpu_speed(text: str | None) -> tuple[float | None, float | None]:

@@ -15,7 +15,6 @@ A store holds every verdict that was paid for. Any number of stores can be merge
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -23,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.data.streams import lines_of
+from ...judges.engine.assembly import store_place
 from ...judges.errors import ConfigError
 from ...judges.files import require_file, write_file
+from ...judges.grader import RuntimeOptions
 from ...judges.store.importing import import_lines
 from ...judges.store.opened import opened
 from ...judges.store.postgres_connection import shown
 from ...judges.store.protocol import is_address
-from ...judges.store.sqlite import default_store_path
 from ...judges.store.transfer import export_lines, merge, stats
 from ...judges.store.upkeep import check_store, prune
 from ..flags import add_output
@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one of them."""
-    return int(args.act(args.path or _own(), args))
+    return int(args.act(args.path or store_place(RuntimeOptions()), args))
 
 
 def _stats(path: Place, args: argparse.Namespace) -> int:
@@ -220,11 +220,6 @@ def _place(text: str) -> Place:
 
 def _shown(place: Place) -> str:
     return str(place) if isinstance(place, Path) else shown(place)
-
-
-def _own() -> Place:
-    named = os.environ.get("RUBRICBEAT_STORE", "")
-    return named if is_address(named) else default_store_path()
 
 
 def _lines(name: str) -> Iterator[str]:

@@ -28,8 +28,13 @@ def run(args: argparse.Namespace) -> int:
     """Print the script."""
     import shtab
 
+    from ....judges.registry import JUDGES
+    from ....judges.rewards.registry import reward_names
+    from ....tasks.lm_eval_adapter import task_names
+
     parser = front_page(with_flags=True)
-    names = _names()
+    rewards = reward_names()
+    names = {"judge": JUDGES.names(), "reward": rewards, "rewards": rewards, "tasks": task_names()}
     for action in _actions(parser):
         if action.choices is None and action.dest in names:
             action.choices = names[action.dest]
@@ -38,16 +43,6 @@ def run(args: argparse.Namespace) -> int:
             action.complete = shtab.DIRECTORY if is_folder else shtab.FILE
     print(shtab.complete(parser, args.shell))
     return 0
-
-
-def _names() -> dict[str, list[str]]:
-    """Give the names that flags take, by attribute."""
-    from ....judges.registry import JUDGES
-    from ....judges.rewards.registry import reward_names
-    from ....tasks.lm_eval_adapter import task_names
-
-    rewards = reward_names()
-    return {"judge": JUDGES.names(), "reward": rewards, "rewards": rewards, "tasks": task_names()}
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[Any]:

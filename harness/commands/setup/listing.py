@@ -103,7 +103,9 @@ def _print(entries: list[Entry], args: argparse.Namespace) -> None:
 
 
 def _print_one(kind: str, entry: Entry, args: argparse.Namespace) -> None:
-    shared = _shared_options() if kind == "judges" else []
+    from ....judges.engine.options import RuntimeOptions
+
+    shared = list(_options(RuntimeOptions)) if kind == "judges" else []
     if args.json:
         plain = asdict(entry)
         if kind == "judges":
@@ -113,14 +115,13 @@ def _print_one(kind: str, entry: Entry, args: argparse.Namespace) -> None:
     print(f"{entry.name}: {entry.about}")
     for title, options in (("options", entry.options), ("options of every judge", shared)):
         if options:
-            rows = [(f"  {o.name}", _default(o), o.about) for o in options]
+            rows = [
+                (f"  {o.name}", "required" if o.default is None else o.default, o.about)
+                for o in options
+            ]
             print(f"\n{title}:\n{aligned(rows)}")
     if kind in {"judges", "rewards"} and not entry.options:
         print(f"\nno options of its own{'; options of every judge above' if shared else ''}")
-
-
-def _default(option: Option) -> str:
-    return "required" if option.default is None else option.default
 
 
 def _registry(kind: str) -> Registry:
@@ -168,12 +169,6 @@ def _options(factory: Callable[..., object]) -> Iterator[Option]:
         if default is not None and default.startswith("<"):  # a dataclass makes it anew each time
             default = ""
         yield Option(name, kind, default, said.get(name, ""))
-
-
-def _shared_options() -> list[Option]:
-    from ....judges.engine.options import RuntimeOptions
-
-    return list(_options(RuntimeOptions))
 
 
 def _said_of_options(factory: Callable[..., object]) -> dict[str, str]:
