@@ -141,6 +141,9 @@ def test_recorded_verdicts_are_sent_to_import(tmp_path):
 
 
 def test_nothing_to_read_says_what_was_expected(tmp_path):
+    with pytest.raises(DataError, match="the folder is empty"):
+        read_runs([tmp_path])
+    (tmp_path / "notes.txt").write_text("none", encoding="utf-8")
     with pytest.raises(DataError, match="--log_samples"):
         read_runs([tmp_path])
     with pytest.raises(DataError, match="no such file or folder"):
