@@ -112,7 +112,9 @@ def run(args: argparse.Namespace) -> int:
         say(f"note: {words}", "label")
     labels = None
     if args.labels is not None:
-        labels = read_label_source(args.labels).on([a.graded for a in found.answers])
+        labels = read_label_source(args.labels, Columns.read(args.columns))
+        labels = labels.on([a.graded for a in found.answers])
+        say(labels.warning, "label")
     answers = pooled(answer.graded for answer in found.answers)
     if not answers:
         raise ConfigError("no answer to label in these results: all of them are absent")

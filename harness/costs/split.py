@@ -25,7 +25,7 @@ from ...reports import numbers
 from ...reports.comparison.corrections import read_label_source
 from ...reports.comparison.models import group_models
 from ...reports.results.reader import read_runs
-from ..terminal import aligned
+from ..terminal import aligned, say
 from .call_costs import PlannedRun
 
 MIN_PROMPTS = 20
@@ -194,6 +194,7 @@ def _chosen(
 def _pilot_spreads(by: Path, labels: Path) -> list[Spread]:
     """Measure the variance on each system of a pilot."""
     source = read_label_source([labels])
+    say(source.warning, "plan")
     runs = read_runs([by])
     if any(run.sample for run in runs):
         raise ConfigError(

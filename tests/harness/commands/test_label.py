@@ -123,6 +123,15 @@ def test_how_many_more_are_needed_is_told(tmp_path, capsys):
     assert "a corrected score takes 20. Raise --n for it" in told.err
     assert main(["score", str(results), "--labels", labels]) == 0
     assert "  Score: labels on 25 of 60 prompts give ±0." in capsys.readouterr().out
+    # a row that is left out is named by every command that reads labels
+    with open(labels, "a", encoding="utf-8") as file:
+        file.write(json.dumps({"prompt": "no answer", "label": True}) + "\n")
+    pilot = ["plan", "--rows", "9", "--criteria", "2", "--judge", "chat", "--judge_args", "model=m"]
+    pilot += ["--width", "0.1", "--by", str(results), "--labels", labels]
+    for one in (command, ["score", str(results), "--labels", labels],
+                ["compare", str(results), "--labels", labels], pilot):  # fmt: skip
+        main(one)
+        assert "1 of 51 rows excluded: row 51" in capsys.readouterr().err
 
 
 def test_a_table_of_labels_becomes_rows_that_are_read(tmp_path, capsys):
