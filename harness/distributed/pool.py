@@ -336,19 +336,15 @@ class WorkerPool:
         if refs:
             refs, _ = self._ray.wait(refs, num_returns=len(refs), timeout=CLOSE_TIMEOUT_S)
         for slot in slots:
-            told = [ref for ref in asked.get(slot.number, ()) if ref in refs]
-            if not self._took_account(slot, told) and (slot.chunks or slot.has_failed):
+            is_told = False
+            for ref in {*asked.get(slot.number, ())} & {*refs}:
+                with contextlib.suppress(self._ray.exceptions.RayError):
+                    slot.heard(self._ray.get(ref))
+                    is_told = True
+            if not is_told and (slot.chunks or slot.has_failed):
                 self._outcome.n_lost_workers += 1
             self._keep_account(slot)
             self._ray.kill(slot.actor)
-
-    def _took_account(self, slot: _Slot, refs: Sequence[object]) -> bool:
-        is_told = False
-        for ref in refs:
-            with contextlib.suppress(self._ray.exceptions.RayError):
-                slot.heard(self._ray.get(ref))
-                is_told = True
-        return is_told
 
     def _keep_account(self, slot: _Slot) -> None:
         if slot.account is not None:

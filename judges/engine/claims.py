@@ -81,7 +81,7 @@ class ClaimDesk:
             self._begin(name, flights)
         else:
             if not self._aside:
-                self._moved_at = self._now()
+                self._moved_at = _now()
             self._aside[name] = flights
             self._set_timer()
 
@@ -150,8 +150,8 @@ class ClaimDesk:
             return []
         free = self._store.claim(names)
         if free:
-            self._moved_at = self._now()
-        waited_s = self._now() - self._moved_at
+            self._moved_at = _now()
+        waited_s = _now() - self._moved_at
         if waited_s > self._patience_s:
             self._say(f"nothing arrived for {waited_s:.0f} s; they are asked again")
             return names
@@ -178,6 +178,6 @@ class ClaimDesk:
         digest.update(b"\0\0" + sheet.judged.encode("utf-8", "replace"))
         return digest.digest()
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
