@@ -34,7 +34,7 @@ def part_of(judge: Judge, options: RuntimeOptions, *, is_rating: bool = False) -
 
     Raises:
         ConfigError: `max_cost` is set and the price of a model is not known; or the judge gives no
-            ratings.
+            ratings, or its members are no judges.
     """
     identity = rating_identity(judge) if is_rating else identity_of(judge)
     if options.reading != USUAL:
@@ -45,7 +45,9 @@ def part_of(judge: Judge, options: RuntimeOptions, *, is_rating: bool = False) -
         identity = dataclasses.replace(identity, sampling=sampling)
     members: tuple[Part, ...] = ()
     if hasattr(judge, "judge_with") and not is_rating:
-        inner: Sequence[Judge] = getattr(judge, "members", ())
+        inner: object = getattr(judge, "members", ())
+        if not isinstance(inner, Sequence) or not all(isinstance(one, Judge) for one in inner):
+            raise ConfigError(f"judge {identity.name!r}: its members must be a list of judges")
         members = tuple(part_of(member, options) for member in inner)
     is_kept = bool(getattr(judge, "stored", identity.name not in FREE))
     is_stored = is_kept and not members

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from ..answer import Reading
-from ..errors import ConfigError
+from ..errors import ConfigError, near_names
 from ..options.reader import annotations_of, typed
 from ..replies.reasoning import Marks, own_marks
 from .ledger import known_sum, na_share
@@ -122,6 +122,8 @@ class RuntimeOptions:
             ConfigError: A value is none that its option takes.
         """
         taken = annotations_of(cls)
+        for name in plain.keys() - taken.keys():
+            raise ConfigError(f"no runtime option {name!r}; {near_names(name, taken)}")
         return {name: _present(name, value, taken[name]) for name, value in plain.items()}
 
     def to_json(self) -> dict[str, object]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from typing import SupportsIndex
 
 from ..answer import seen_of
+from ..errors import ConfigError, in_words
 from ..judge import Judge, JudgeIdentity, Question
 from ..rubric import Example
 from ..scoring.missing import NOT_DRAWN
@@ -55,23 +58,58 @@ def no_reply(why: str, n_attempts: int, *, is_bug: bool = False) -> Verdict:
 
 
 def material_of(judge: Judge, question: Question) -> bytes:
-    """Give what makes a question to a judge this question: part of its key in the store."""
+    """Give what makes a question to a judge this question: part of its key in the store.
+
+    Raises:
+        ConfigError: The judge gives something else than bytes.
+    """
+    name = "rating_material" if question.is_rating else "key_material"
     if question.is_rating:
-        of_rating = getattr(judge, "rating_material", rating_material)
-        return bytes(of_rating(question.example, question.answer))
-    return bytes(getattr(judge, "key_material", question_material)(question))
+        material = getattr(judge, name, rating_material)(question.example, question.answer)
+    else:
+        material = getattr(judge, name, question_material)(question)
+    if not isinstance(material, bytes | bytearray | memoryview):
+        raise _wrong(judge, name, "bytes", material)  # bytes(5) would be five zeros
+    return bytes(material)
 
 
 def requests_of(judge: Judge, question: Question) -> int:
-    """Say how many requests a judge sends for a question, one after the other."""
+    """Say how many requests a judge sends for a question, one after the other.
+
+    Raises:
+        ConfigError: The judge cannot say it, or gives no whole number from 1: no bound would hold.
+    """
     count = getattr(judge, "requests_of", None)
-    return 1 if count is None or question.is_rating else int(count(question))
+    if count is None or question.is_rating:
+        return 1
+    try:
+        return _from_1(judge, "requests_of", count(question))
+    except ConfigError:
+        raise
+    except Exception as error:  # a judge of somebody else's may raise anything
+        raise ConfigError(
+            f"judge {type(judge).__name__!r}: its requests_of failed: {in_words(error)}"
+        ) from error
 
 
 def group_size_of(judge: Judge) -> int:
-    """Give the most questions of one call; 1 for a judge that takes them one by one."""
-    size = max(1, int(getattr(judge, "group_size", 1) or 1))
+    """Give the most questions of one call; 1 for a judge that takes them one by one.
+
+    Raises:
+        ConfigError: It is no whole number.
+    """
+    size = _from_1(judge, "group_size", getattr(judge, "group_size", 1) or 1)
     return size if hasattr(judge, "judge_group") else 1
+
+
+def _from_1(judge: Judge, name: str, given: object) -> int:
+    if isinstance(given, SupportsIndex) and (number := operator.index(given)) >= 1:
+        return number
+    raise _wrong(judge, name, "a whole number from 1", given)
+
+
+def _wrong(judge: Judge, name: str, due: str, given: object) -> ConfigError:
+    return ConfigError(f"judge {type(judge).__name__!r}: {name} must give {due}, not {given!r:.40}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,3 +318,50 @@ def test_true_and_false_of_other_libraries_are_verdicts() -> None:
 def test_a_chance_beyond_0_to_1_by_rounding_alone_is_0_or_1() -> None:
     given = (1.0000000000000002, -1e-12, 0.25)
     assert [Verdict.of(True, probability=p).probability for p in given] == [1.0, 0.0, 0.25]
+
+
+def boom(*_: Any) -> Any:
+    raise ZeroDivisionError("boom")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "said"),
+    [
+        ("requests_of", lambda *_: 0, "requests_of must give a whole number from 1, not 0"),
+        ("requests_of", lambda *_: -3, "requests_of must give a whole number from 1, not -3"),
+        ("requests_of", lambda *_: None, "requests_of must give a whole number from 1, not None"),
+        ("requests_of", lambda *_: "2", "requests_of must give a whole number from 1, not '2'"),
+        ("requests_of", boom, "its requests_of failed: ZeroDivisionError: boom"),
+        ("group_size", "x", "group_size must give a whole number from 1, not 'x'"),
+        ("group_size", 2.5, "group_size must give a whole number from 1, not 2.5"),
+        ("key_material", lambda *_: 5, "key_material must give bytes, not 5"),
+        ("key_material", lambda *_: "abc", "key_material must give bytes, not 'abc'"),
+        ("key_material", lambda *_: None, "key_material must give bytes, not None"),
+        ("members", 5, "its members must be a list of judges"),
+        ("members", ["keyword"], "its members must be a list of judges"),
+        ("members", "keyword", "its members must be a list of judges"),
+        ("runtime_defaults", {"timeout": 1}, "no runtime option 'timeout'; did you mean"),
+    ],
+)
+def test_what_a_judge_says_of_itself_is_checked_by_name(
+    attribute: str, value: Any, said: str
+) -> None:
+    judge = CountingJudge()
+    setattr(judge, attribute, value)
+    if attribute == "members":
+        judge.judge_with = boom  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match=said):
+        if attribute == "runtime_defaults":
+            Grader(judge)
+        else:
+            with Grader(judge, RuntimeOptions(max_calls=2)) as one:
+                graded_within(one, answers(2))
+    assert not judge.asked
+
+
+def test_a_count_of_another_library_is_one() -> None:
+    judge = CountingJudge()
+    judge.requests_of = lambda *_: np.int64(2)  # type: ignore[attr-defined]
+    with Grader(judge, RuntimeOptions(max_calls=4)) as one:
+        graded_within(one, answers(1))
+    assert sum(judge.asked.values()) == 2
