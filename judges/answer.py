@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from numbers import Integral
+from typing import Any, TypeGuard
 
 from .errors import DataError
 from .judge import Question
@@ -173,6 +174,22 @@ class Answer:
     asked: tuple[int, ...] | None = None
     """The criteria that are asked, ascending; None for all of them."""
 
+    def __post_init__(self) -> None:
+        """Refuse what would be graded as something else, or waited for for ever.
+
+        Raises:
+            DataError: The text is none, or a number is out of its range.
+        """
+        _check_words(self.example, "" if self.text is None else self.text, self.repeat)
+        n_criteria, asked, replicates = len(self.example.rubric), self.asked, self.replicates
+        where = f"prompt_id {self.example.prompt_id}"
+        if replicates is not None and not (_is_whole(replicates) and replicates >= 1):
+            raise DataError(f"{where}: replicates is {replicates!r:.40}, no whole number from 1")
+        if asked is not None and list(asked) != sorted({*asked} & {*range(n_criteria)}):
+            raise DataError(
+                f"{where}: asked is {asked!r:.80}, not some of 0 to {n_criteria - 1} in their order"
+            )
+
     @property
     def n_asked(self) -> int:
         """Count the criteria that are asked."""
@@ -208,11 +225,7 @@ class GradedAnswer:
 
     def __post_init__(self) -> None:
         """Refuse verdicts that do not align with the rubric, and a repeat that is no number."""
-        if not 0 <= self.repeat <= MAX_REPEAT:
-            raise DataError(
-                f"prompt_id {self.example.prompt_id}: repeat is {str(self.repeat)[:20]}, not "
-                f"between 0 and {MAX_REPEAT:,}"
-            )
+        _check_words(self.example, self.answer, self.repeat)
         n_criteria = len(self.example.rubric)
         for row in (self.verdicts, *self.replicates):
             if len(row) != n_criteria:
@@ -265,18 +278,11 @@ class GradedAnswer:
         Raises:
             DataError: The answer is no text, the repeat no whole number, or a verdict unreadable.
         """
-        answer, repeat = plain["answer"], plain.get("repeat", 0)
-        if not isinstance(answer, str):
-            raise DataError(f"prompt_id {example.prompt_id}: the answer is {answer!r:.40}, no text")
-        if type(repeat) is not int:
-            raise DataError(
-                f"prompt_id {example.prompt_id}: repeat is {repeat!r:.40}, no whole number"
-            )
         return cls(
             example=example,
-            answer=answer,
+            answer=plain["answer"],
             verdicts=_read_verdicts(example, plain["verdicts"]),
-            repeat=repeat,
+            repeat=plain.get("repeat", 0),
             replicates=tuple(_read_verdicts(example, row) for row in plain.get("replicates", ())),
             ratings=tuple(
                 Rating.from_verdict(Verdict.from_json(one)) for one in plain.get("ratings", ())
@@ -284,6 +290,22 @@ class GradedAnswer:
             reading=Reading.from_json(plain.get("reading") or {}),
             chances=tuple(map(float, plain.get("chances") or ())),
         )
+
+
+def _is_whole(number: object) -> TypeGuard[int]:
+    """Take whole numbers of whatever library."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
+def _check_words(example: Example, text: object, repeat: object) -> None:
+    """Refuse an answer that is no text, and a repeat that is no number from 0 to `MAX_REPEAT`."""
+    where = f"prompt_id {example.prompt_id}"
+    if not isinstance(text, str):
+        raise DataError(f"{where}: the answer is {text!r:.40}, no text")
+    if not _is_whole(repeat):
+        raise DataError(f"{where}: repeat is {repeat!r:.40}, no whole number")
+    if not 0 <= repeat <= MAX_REPEAT:
+        raise DataError(f"{where}: repeat is {str(repeat)[:20]}, not between 0 and {MAX_REPEAT:,}")
 
 
 def _read_verdicts(example: Example, row: Sequence[Mapping[str, object]]) -> tuple[Verdict, ...]:

@@ -38,7 +38,7 @@ from .grader_facts import (
     taken_up,
 )
 from .judge import Judge, JudgeIdentity, require_askable
-from .judge_options import build_judge
+from .judge_options import build_judge, make_judge
 from .learned import learned_prompts_of
 from .options.secrets import options_without_secrets
 from .replies.reasoning import Remarks
@@ -69,7 +69,7 @@ def open_grader(options: str | Mapping[str, object] | Judge, *, seed: int = 0) -
     if isinstance(options, str):
         options = {"name": options}
     if not isinstance(options, Mapping):
-        return Grader(options)
+        return Grader(make_judge(options))
     mine, rest = RuntimeOptions.split(options)
     judge = build_judge(rest, seed)
     defaults = getattr(judge, "runtime_defaults", {})

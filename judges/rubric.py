@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from .errors import DataError
+from .errors import DataError, near_names
 
 CATEGORIES = ("Essential", "Important", "Optional", "Pitfall")
 """The categories a criterion may have; code of each in `RubricArrays.category`: its position."""
@@ -118,11 +118,16 @@ class Criterion:
     for the whole conversation."""
 
     def __post_init__(self) -> None:
-        """Refuse levels that are none.
+        """Refuse points and levels that are none; take the words of polarity and `na` as values.
 
         Raises:
-            DataError: Fewer than two, without points, or of a gate or requirement out of range.
+            DataError: Points of 0, or no number; levels that are fewer than two, or without points;
+                a gate out of range; or an unknown word.
         """
+        if not math.isfinite(self.points) or self.points == 0:
+            raise DataError(f"points is {self.points:g}; give a number other than 0")
+        _take_word(self, "polarity", Polarity)
+        _take_word(self, "na", NaRule)
         if self.levels:
             _check_levels(self)
         if self.gate is not None:
@@ -260,6 +265,17 @@ def level_lines(criterion: Criterion) -> list[str]:
 def numbered(criteria: Sequence[Criterion]) -> str:
     """List criteria as `1. [5] text`, one a line."""
     return "\n".join(f"{n}. {rubric_item(c)}" for n, c in enumerate(criteria, start=1))
+
+
+def _take_word(criterion: Criterion, name: str, kind: type[Polarity] | type[NaRule]) -> None:
+    """Make a word one of a closed set: the rest of the house compares by identity."""
+    word = getattr(criterion, name)
+    if word is None or isinstance(word, kind):
+        return
+    known = [one.value for one in kind]
+    if word not in known:
+        raise DataError(f"{name} is {word!r:.40}; {near_names(str(word), known)}")
+    object.__setattr__(criterion, name, kind(word))
 
 
 def _check_levels(criterion: Criterion) -> None:

@@ -6,6 +6,7 @@ it travels unchanged to scores, rewards and reports, and is never turned into 0 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -90,7 +91,13 @@ class Verdict:
     """P of each level, in order, where the judge gives them."""
 
     def __post_init__(self) -> None:
-        """Take whatever number a judge computes with: results and stores hold plain ones."""
+        """Take whatever number a judge computes with: results and stores hold plain ones.
+
+        Raises:
+            DataError: The outcome is none of ours.
+        """
+        if type(self.outcome) is not Outcome:
+            object.__setattr__(self, "outcome", _outcome_of(self.outcome))
         chance: object = self.probability
         if self.level_probabilities is not None:
             plain_ones = tuple(float(p) + 0.0 for p in self.level_probabilities)  # -0.0 is 0
@@ -144,9 +151,12 @@ class Verdict:
         Raises:
             ConfigError: It is no whole number from 0.
         """
-        if isinstance(level, bool) or int(level) != level or level < 0:
+        whole = -1
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            whole = int(level)
+        if isinstance(level, bool) or whole != level or whole < 0:
             raise ConfigError(f"Verdict.at_level takes a whole number from 0, not {level!r:.80}")
-        return cls(Outcome.LEVEL, level=int(level), **fields)
+        return cls(Outcome.LEVEL, level=whole, **fields)
 
     @classmethod
     def not_applicable(cls, **fields: Any) -> Verdict:
@@ -173,11 +183,7 @@ class Verdict:
                 kind.
         """
         name = str(plain.get("outcome"))
-        try:
-            outcome = Outcome(name)
-        except ValueError:
-            known = [o.value for o in Outcome]
-            raise DataError(f"unknown outcome {name!r}; {near_names(name, known)}") from None
+        outcome = _outcome_of(name)
         fields: dict[str, Any] = {
             key: value for key in _DEFAULTS if (value := plain.get(key)) is not None
         }
@@ -197,6 +203,14 @@ class Verdict:
         if "met" in plain and plain["met"] is not verdict.met:
             raise DataError(f"outcome {name!r} contradicts met={plain['met']!r}")
         return verdict
+
+
+def _outcome_of(name: object) -> Outcome:
+    try:
+        return Outcome(str(name))
+    except ValueError:
+        known = [one.value for one in Outcome]
+        raise DataError(f"unknown outcome {str(name)!r}; {near_names(str(name), known)}") from None
 
 
 def _is_number(value: object) -> TypeGuard[float]:

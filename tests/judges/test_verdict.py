@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from rubricbeat.judges.answer import GradedAnswer
-from rubricbeat.judges.errors import DataError
-from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
+from rubricbeat.judges.answer import Answer, GradedAnswer
+from rubricbeat.judges.errors import ConfigError, DataError
+from rubricbeat.judges.grader import open_grader
+from rubricbeat.judges.rubric import Criterion, Example, Message, NaRule, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 EXAMPLE = Example(
@@ -63,3 +64,52 @@ def test_what_is_written_comes_back_and_null_is_not_there() -> None:
 def test_a_stored_answer_of_the_wrong_kind_is_named(field: dict[str, Any], why: str) -> None:
     with pytest.raises(DataError, match=why):
         GradedAnswer.from_json(EXAMPLE, {"answer": "a", "verdicts": [MET], **field})
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        ({"text": 5}, "the answer is 5, no text"),
+        ({"text": b"yes"}, "the answer is b'yes', no text"),
+        ({"repeat": -1}, "repeat is -1, not between 0"),
+        ({"replicates": -1}, "replicates is -1, no whole number from 1"),
+        ({"replicates": 0}, "replicates is 0, no whole number from 1"),
+        ({"asked": (1,)}, "not some of 0 to 0 in their order"),
+        ({"asked": (-1,)}, "not some of 0 to 0 in their order"),
+        ({"asked": (0, 0)}, "not some of 0 to 0 in their order"),
+    ],
+)
+def test_an_answer_that_cannot_be_asked_about_is_refused(field: dict[str, Any], why: str) -> None:
+    with pytest.raises(DataError, match=why):
+        Answer(**{"example": EXAMPLE, "text": "yes", **field})
+
+
+def test_an_answer_may_be_missing_and_may_be_asked_about_in_part() -> None:
+    assert Answer(EXAMPLE, None, replicates=2).n_asked == 1
+    assert Answer(EXAMPLE, "yes", asked=()).n_asked == 0
+
+
+def test_words_stand_for_the_values_of_a_closed_set() -> None:
+    assert Verdict("met").met is True  # type: ignore[arg-type]
+    criterion = Criterion("Asks", 5.0, "desirable", na="excluded")  # type: ignore[arg-type]
+    assert criterion.counts_when_met and criterion.na is NaRule.EXCLUDED
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: Verdict("yes"), "unknown outcome 'yes'"),
+        (lambda: Criterion("a", 1.0, "good"), "polarity is 'good'; known: desirable"),
+        (lambda: Criterion("a", 1.0, Polarity.DESIRABLE, na="never"), "na is 'never'"),
+        (lambda: Criterion("a", 0.0, Polarity.DESIRABLE), "points is 0; give a number other"),
+        (lambda: Criterion("a", float("nan"), Polarity.DESIRABLE), "points is nan"),
+        (lambda: Criterion("a", float("-inf"), Polarity.DESIRABLE), "points is -inf"),
+        (lambda: Verdict.at_level("a"), "not 'a'"),
+        (lambda: Verdict.at_level(float("nan")), "not nan"),
+        (lambda: Verdict.at_level(None), "not None"),
+        (lambda: open_grader(None), "NoneType is no judge"),
+    ],
+)
+def test_a_value_that_is_none_of_ours_is_refused(make: Any, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        make()

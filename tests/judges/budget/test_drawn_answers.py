@@ -97,6 +97,6 @@ def test_a_grader_asks_what_was_drawn_and_the_rest_is_not_missing() -> None:
 def test_gates_requirements_and_what_may_not_apply_take_whole_answers() -> None:
     example = GUESSES[0].example
     assert not needs_whole_answers([example])
-    for more in ({"gate": Gate(0.5)}, {"na": "exclude"}):
+    for more in ({"gate": Gate(0.5)}, {"na": "excluded"}):
         criteria = (replace(RUBRIC.criteria[0], **more), *RUBRIC.criteria[1:])
         assert needs_whole_answers([replace(example, rubric=Rubric(criteria))])
