@@ -302,10 +302,8 @@ def pairs_of(
     """
     names = [m.model.name for m in measured]
     chosen = _chosen(len(measured), has_baseline, all_pairs)
-    differences = [
-        paired_difference(measured[this].scores_P(), measured[other].scores_P())
-        for this, other in chosen
-    ]
+    scores = [one.scores_P() for one in measured]
+    differences = [paired_difference(scores[this], scores[other]) for this, other in chosen]
     for (this, other), found in zip(chosen, differences, strict=True):
         if found.n == 0:
             raise ConfigError(_why_apart(measured[this], measured[other]))

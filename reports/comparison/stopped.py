@@ -119,7 +119,6 @@ class Looks:
         first: Mapping[str, object] = max(
             self._by_rule, key=lambda one: len(_order_of(one)), default={}
         )
-        self._measured = measured
         self._first = first
         self.rule = until or StopRule.from_json(first)
         position = measured[0].position if measured else {}
@@ -127,15 +126,15 @@ class Looks:
         places = dict.fromkeys(position[name] for name in listed if name in position)
         rest = [at for at in position.values() if at not in places]
         self._order_P: NDArray[np.intp] = np.array([*places, *rest], dtype=np.intp)
+        self._scores_T = {one.model.name: one.scores_P()[self._order_P] for one in measured}
         self._within = _range_of(first, (one.example for run in runs for one in run.graded))
 
     def results(self, results: Sequence[ModelResult]) -> tuple[ModelResult, ...]:
         """Give each score the interval that holds in spite of the looks; pass rates have none."""
-        by_name = {one.model.name: one for one in self._measured}
-        return tuple(self._result(one, by_name[one.name]) for one in results)
+        return tuple(map(self._result, results))
 
-    def _result(self, result: ModelResult, measured: Measured) -> ModelResult:
-        scores_T = measured.scores_P()[self._order_P]
+    def _result(self, result: ModelResult) -> ModelResult:
+        scores_T = self._scores_T[result.name]
         found = self._interval(scores_T, 1 - LEVEL, self._within, has_sign=False)
         return replace(
             result,
@@ -207,11 +206,9 @@ class Looks:
         return max(1, n_family, n * (n - 1) // 2)
 
     def _gaps(self, pair: Pair) -> Floats:
-        by_name = {one.model.name: one for one in self._measured}
-        this_P, other_P = (by_name[name].scores_P() for name in (pair.this, pair.other))
-        gaps_P = this_P - other_P
+        gaps_T = self._scores_T[pair.this] - self._scores_T[pair.other]
         # a prompt that one of them does not have is no prompt of the pair
-        return gaps_P[self._order_P][~np.isnan(gaps_P[self._order_P])]
+        return gaps_T[~np.isnan(gaps_T)]
 
     def _interval(
         self, values_T: Floats, alpha: float, within: ScoreRange, *, has_sign: bool
