@@ -43,6 +43,12 @@ def part_of(judge: Judge, options: RuntimeOptions, *, is_rating: bool = False) -
     if options.asked_on:
         sampling = {**identity.sampling, "asked_on": options.asked_on}
         identity = dataclasses.replace(identity, sampling=sampling)
+    try:
+        identity.digest  # noqa: B018  # fails where it is no JSON
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"judge {identity.name!r}: its identity must hold JSON values only ({error})"
+        ) from None
     members: tuple[Part, ...] = ()
     if hasattr(judge, "judge_with") and not is_rating:
         inner: object = getattr(judge, "members", ())

@@ -100,7 +100,7 @@ class CallServer:
             self._ledger.faults[fault] += 1
             if fault is Fault.RATE_LIMIT:
                 now = asyncio.get_running_loop().time()
-                limited_since = limited_since or now
+                limited_since = now if limited_since is None else limited_since
                 patience_s = self._options.rate_limit_patience_s
                 is_silenced = self._breaker.is_silenced(reply.why, now, patience_s)
                 goes_on = now - limited_since <= patience_s and not is_silenced

@@ -22,6 +22,8 @@ CHANGES_VERDICTS = frozenset(
     {"replicates", "asked_on", "include_reasoning", "reasoning_marks", "reasoning_opens"}
 )
 """Options that say what is asked; the others say how fast and how far."""
+MAX_REPLICATES = 10_000
+"""More is a slip of the hand: there would be no memory for their places."""
 _NO_STORE = {"none", "null", "off", "false", "no"}
 _SUMS = ("asked", "fresh", "store_hits", "shared", "missing", "calls")
 _TABLES = ("outcomes", "faults", "retries", "tokens")
@@ -81,6 +83,8 @@ class RuntimeOptions:
         for name in ("max_concurrency", "outage_after", "replicates"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.replicates > MAX_REPLICATES:
+            raise ConfigError(f"replicates must be at most {MAX_REPLICATES:,}")
         for name in ("requests_per_minute", "tokens_per_minute", "timeout_s", "deadline_s"):
             value = getattr(self, name)
             if value is not None and not value > 0:

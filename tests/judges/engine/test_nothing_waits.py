@@ -20,7 +20,7 @@ from rubricbeat.judges.engine.delivery import Delivery
 from rubricbeat.judges.engine.work_items import Sheet
 from rubricbeat.judges.errors import ConfigError, EndedError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
-from rubricbeat.judges.judge import Question
+from rubricbeat.judges.judge import JudgeIdentity, Question
 from rubricbeat.judges.store import upkeep as store_check
 from rubricbeat.judges.store.protocol import Record
 from rubricbeat.judges.verdict import Verdict
@@ -365,3 +365,15 @@ def test_a_count_of_another_library_is_one() -> None:
     with Grader(judge, RuntimeOptions(max_calls=4)) as one:
         graded_within(one, answers(1))
     assert sum(judge.asked.values()) == 2
+
+
+def test_an_identity_that_is_no_json_is_refused_by_the_name_of_its_judge() -> None:
+    judge = CountingJudge()
+    judge.identity = JudgeIdentity("counting", sampling={"a": {1, 2}})
+    with pytest.raises(ConfigError, match="judge 'counting': its identity must hold JSON values"):
+        Grader(judge)
+
+
+def test_more_replicates_than_memory_holds_are_a_slip_of_the_hand() -> None:
+    with pytest.raises(ConfigError, match="replicates must be at most 10,000"):
+        RuntimeOptions(replicates=10**9)
