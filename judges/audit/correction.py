@@ -18,6 +18,7 @@ import numpy as np
 from ..scoring.estimates import t_quantile
 from ..scoring.label_widths import LabelWidths
 from ..scoring.plain_form import plain_fields
+from ..scoring.points import ratio
 from ..scoring.rubric_arrays import Floats
 from .error_rates import N_DRAWS, ErrorRates, draws
 from .labels import Codes
@@ -179,7 +180,7 @@ def corrected_sum(
     value = float(floor_P.sum()) + sum(part.corrected() for part in parts)
     value = float(np.clip(value / counts_P.sum(), *bounds))
     low, high = (
-        _quantile(np.clip(ends_B / counts_BX[:, 0], *bounds), q)
+        _quantile(np.clip(ratio(ends_B, counts_BX[:, 0]), *bounds), q)
         for ends_B, q in ((low_B, 0.025), (high_B, 0.975))
     )
     return Corrected(raw, value, min(low, value), max(high, value), method=ROGAN_GLADEN)

@@ -46,6 +46,15 @@ def test_error_rates_of_few_prompts_are_refused_however_many_labels_they_have() 
     assert "not met of 1;" in str(ErrorRates.of(lopsided, seed=1).refused)
 
 
+def test_draws_without_a_verdict_say_nothing() -> None:
+    # of three prompts one has verdicts: eight draws in 27 have none, and no division by 0 warns
+    rates = ErrorRates.of(cells(90, 20, 10, 80), seed=1)
+    found = corrected_rate([3, 0, 0], [4, 0, 0], rates)
+    alone = corrected_rate([3], [4], rates)
+    assert found.value == alone.value
+    assert 0 < found.low <= found.value <= found.high < 1
+
+
 def test_a_perfect_judge_changes_nothing() -> None:
     rates = ErrorRates.of(cells(100, 0, 0, 100), seed=1)
     found = corrected_rate([3, 1], [4, 4], rates)
