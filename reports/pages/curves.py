@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..numbers import plain
@@ -70,7 +70,7 @@ class Plot:
 
 def draw_plots(
     plots: Sequence[Plot],
-    legend: Mapping[str, Style],
+    legend: Sequence[tuple[str, Style]],
     *,
     columns: int,
     height: float = 210,
@@ -80,7 +80,7 @@ def draw_plots(
 
     Args:
         plots: In their order.
-        legend: Names and their styles; empty for none.
+        legend: Names, which may be equal, and their styles; empty for none.
         columns: Most panels in a row.
         height: Of a panel, in px.
         is_shared: Give all panels one axis: a difference in level must not hide in the scale.
@@ -102,7 +102,7 @@ def draw_plots(
         for curve in plot.curves:
             _draw(panel, curve, _is_log(plot))
     # one below the other: a phone shows the left part of a figure first
-    for place, (name, style) in enumerate(legend.items()):
+    for place, (name, style) in enumerate(legend):
         y = row * n_rows + (place + 0.5) * LINE
         drawing.line([(SIDE, y), (SIDE + 28, y)], style.colour, 1.8, style.dash)
         drawing.text(SIDE + 34, y, short(name, MAX_NAME))

@@ -80,5 +80,5 @@ def _curves(
         )
         for scale in found.standings
     ]
-    drawing = draw_plots(plots, styles, columns=2, is_shared=True)
+    drawing = draw_plots(plots, [*styles.items()], columns=2, is_shared=True)
     return "" if drawing is None else drawing.svg()

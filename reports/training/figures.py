@@ -57,7 +57,7 @@ class Line:
 def training_figures(arms: Sequence[Arm]) -> dict[str, str]:
     """Draw every figure there is data for, as inline SVG by name."""
     lines = lines_of(arms)
-    legend = {line.label: line.style for line in lines} if len(lines) > 1 else {}
+    legend = [(line.label, line.style) for line in lines] if len(lines) > 1 else []
     groups = number_plots(lines, GROUPS)
     drawn = {
         "rewards": draw_plots(reward_plots(lines), legend, columns=3),
