@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import re
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Mapping
@@ -47,6 +48,11 @@ OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_TIMEOUT_S = 30.0
 _ANY_WINDOW = 47
 """For zlib: the largest window, gzip or zlib told apart by their heads."""
+_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+"""Names of headers: RFC 9110, section 5.6.2."""
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_FRAMING = {"content-length", "content-encoding", "transfer-encoding", "accept-encoding"}
+"""Headers that say where a request ends and how it is packed: the client's own."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -90,6 +96,12 @@ class Endpoint(Portable):
         if not 0 < self.max_reply_mb < math.inf:
             raise ConfigError(f"max_reply_mb must be above 0 and finite, not {self.max_reply_mb}")
         self.base_url = checked_address(self.base_url)
+        for name in (self.auth_header, *self.headers):
+            if not _HEADER.fullmatch(name) or name.lower() in _FRAMING:
+                raise ConfigError(f"headers, auth_header: {name!r} cannot be sent; remove it")
+        for name, value in self.headers.items():
+            if _CONTROL.search(value):  # not shown: it may be a key
+                raise ConfigError(f"headers: the value of {name!r} has a control character")
         self.key()
 
     @property

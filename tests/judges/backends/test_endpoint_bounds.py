@@ -125,3 +125,30 @@ def test_a_wrong_key_is_said_whatever_the_body_is() -> None:
         server.script = faults.always(Reply(401, b"x" * (3 << 20)))
         with pytest.raises(ConfigError, match="HTTP 401: the reply is larger than 1 MB"):
             grade(server, max_reply_mb=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"headers": {"a b": "c"}}, "headers, auth_header: 'a b' cannot be sent"),
+        ({"headers": {"": "c"}}, "headers, auth_header: '' cannot be sent"),
+        ({"headers": {"\u00e4": "c"}}, "cannot be sent"),
+        ({"headers": {"Content-Length": "5"}}, "'Content-Length' cannot be sent"),
+        ({"headers": {"transfer-encoding": "chunked"}}, "'transfer-encoding' cannot be sent"),
+        ({"auth_header": "X\nY"}, "cannot be sent"),
+        ({"headers": {"a": "secret\r\nb: c"}}, "the value of 'a' has a control character"),
+    ],
+)
+def test_headers_that_are_none_are_refused_before_a_call(
+    options: dict[str, object], said: str
+) -> None:
+    with Loopback() as server, pytest.raises(ConfigError) as raised:
+        grade(server, **options)
+    assert said in str(raised.value) and "secret" not in str(raised.value)
+    assert server.n_requests == 0
+
+
+def test_headers_of_any_printable_value_are_sent() -> None:
+    with Loopback() as server:
+        server.script = faults.always(Reply(body=GOOD))
+        assert grade(server, headers={"X-Route": "z\u00fcrich\tone", "a_b.c": ""}) == set()
