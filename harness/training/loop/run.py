@@ -17,6 +17,7 @@ from ....judges.options.files import read_yaml
 from ...terminal import say
 from ..checks.settings import say_once
 from ..config import TrainConfig
+from ..config_reading import SET_ELSEWHERE
 from ..data import data_line
 from ..policy.policy import quiet_libraries
 from ..reward.batch import mean_of
@@ -180,7 +181,7 @@ def _check_same_run(config: TrainConfig, folder: Path, stage: str) -> None:
     now = _named(config.to_json())
     for name in sorted({*before, *now}):
         old, new = before.get(name), now.get(name)
-        if old != new and name not in MAY_CHANGE and not _is_limit(name):
+        if old != new and name not in MAY_CHANGE and not (_is_limit(name) or _did_nothing(name)):
             raise ConfigError(
                 f"--resume: {name} was {old!r} in {folder} and is {new!r} now; "
                 "resume with the same configuration, or start another folder"
@@ -206,6 +207,12 @@ def _is_limit(name: str) -> bool:
     judge, _, option = name.rpartition(".")
     is_limit = option in set(RuntimeOptions.names()) - CHANGES_VERDICTS
     return is_limit and judge in {"judge", "gold.judge", "eval.judge"}
+
+
+def _did_nothing(name: str) -> bool:
+    """Say whether a setting is a field of TRL that is refused now: an older run passed it over."""
+    section, _, key = name.partition(".trl.")
+    return key in SET_ELSEWHERE or f"{section}.{key}" in SET_ELSEWHERE
 
 
 def _result(run: GrpoRun) -> dict[str, object]:

@@ -197,6 +197,11 @@ def test_a_setting_that_is_younger_than_the_run_does_not_stop_its_resume(tmp_pat
     assert path.read_text().count("  rest_dead: 0\n") == 1
     path.write_text(path.read_text().replace("  rest_dead: 0\n", ""), encoding="utf-8")
     runs._check_same_run(config, tmp_path / "run", "grpo")
+    # nor does a field of TRL that an older version took and passed over
+    unheeded = path.read_text().replace("  trl: {}\n", "  trl: {warmup_steps: 30}\n", 1)
+    assert unheeded.count("warmup_steps: 30") == 1
+    path.write_text(unheeded, encoding="utf-8")
+    runs._check_same_run(config, tmp_path / "run", "grpo")
     rests = replace(config, data=replace(config.data, rest_dead=2))
     with pytest.raises(ConfigError, match=r"data\.rest_dead was 0 in .* and is 2 now"):
         runs._check_same_run(rests, tmp_path / "run", "grpo")
