@@ -27,7 +27,9 @@ def checked_address(base_url: str) -> str:
     try:
         parts = urlsplit(address)
         is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        is_address = is_address and (parts.port or 1) > 0 and " " not in address
+        # urlsplit drops line breaks in silence
+        is_address = is_address and (parts.port or 1) > 0 and address.isprintable()
+        is_address = is_address and " " not in address
     except ValueError:  # a port beyond 65535, half an IPv6 address
         raise ConfigError(f"base_url {address!r} is no address: {_EXAMPLE}") from None
     if is_address and (parts.query or parts.fragment):

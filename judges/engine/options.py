@@ -5,6 +5,7 @@ Also how limits are shared among workers, and how the facts of several workers a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections import Counter
@@ -155,14 +156,17 @@ def _store(value: object) -> str | bool | None:
     """Read `none`, in whatever spelling, as no store: the user's own is what leaving it out gives.
 
     Raises:
-        ConfigError: The value is empty.
+        ConfigError: The value is empty, or no file can have such a name.
     """
     if value is None or value is True or value is False:
         return None if value is not False else False
     text = str(value).strip()
     if not text:
         raise ConfigError("store is empty; give a path, or none for no store")
-    return False if text.lower() in _NO_STORE else str(value)
+    with contextlib.suppress(UnicodeEncodeError):
+        if b"\0" not in os.fsencode(text):
+            return False if text.lower() in _NO_STORE else str(value)
+    raise ConfigError("store: no file can have such a name")  # not shown: an address has a password
 
 
 _DEFAULTS = RuntimeOptions()

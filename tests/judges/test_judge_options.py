@@ -86,6 +86,8 @@ def test_lists_are_read_for_the_options_that_take_them():
         ("base_url=", "base_url is empty"),
         ("max_cost=", "max_cost is empty"),
         ("store=", "store is empty"),
+        ("store=a\0b", "no file can have such a name"),
+        ("store=\ud800", "no file can have such a name"),
         ("name=replay", "give one of them"),
         ("nowhere.yaml", "nor a file"),
         ("x" * 5000, "nor a file"),

@@ -175,6 +175,8 @@ def test_https_at_a_server_that_speaks_http_says_so(judge):
         ("http://127.0.0.1:99999/v1", "no address"),
         ("http://[::1/v1", "no address"),
         ("http://127.0.0.1 :8000/v1", "no address"),
+        ("http://127.0.0.1:8000\n/v1", "no address"),
+        ("http://127.0.0.1:8000/v1\x00", "no address"),
         ("gpt", "give one like http://127.0.0.1:8000/v1"),
         ("", "base_url is empty"),
         (" ", "base_url is empty"),
