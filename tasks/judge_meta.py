@@ -9,6 +9,7 @@ Labels come from `--metadata '{"labels": PATH}'`, else from `RUBRICBEAT_LABELS`.
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ from ..judges.audit.labels import AuditTable, LabelledAnswer
 from ..judges.backends.prompting import Asking
 from ..judges.data.reader import can_name_rows
 from ..judges.data.streams import name_of
-from ..judges.errors import ConfigError
+from ..judges.errors import ConfigError, near_names
 from ..judges.files import user_path
 from ..judges.judge import Question
 from ..judges.replies.parsing import parse_verdict
@@ -32,12 +33,14 @@ from ..judges.rubric import Message
 from ..judges.verdict import Outcome, Verdict
 from .metrics import Metric, MetricValue
 from .settings import TaskSettings
-from .whole_task import WholeTask
+from .whole_task import WholeTask, set_repeats
 
 log = logging.getLogger(__name__)
 
 LABELS_VARIABLE = "RUBRICBEAT_LABELS"
 SEED = 1234
+KEYS = ("labels", "prompt", "shape", "parsing", "look", "reply_marks", "reply_opens", "reward")
+"""Of the metadata, beside those of `TaskSettings`; `reward` is for `rubric_preference`."""
 MAX_REPLY_CHARS = 2_000
 AGREEMENT = (
     "balanced_f1", "f1_met", "f1_not_met", "precision_met", "precision_not_met", "sensitivity",
@@ -79,7 +82,7 @@ class JudgeMetaTask(WholeTask[LabelledDocument, GradedDocument]):
 
     Keys of the metadata: `labels` (a file), `prompt` and `shape` (the wording, as of the chat
     judge), `parsing` (tolerant or strict), `look` (false withholds the answer),
-    `reply_marks` and `reply_opens` (of the model's reasoning), `seed`, `strict`.
+    `reply_marks` and `reply_opens` (of the model's reasoning), `repeats`, `seed`, `strict`.
     """
 
     metrics = METRICS
@@ -87,7 +90,14 @@ class JudgeMetaTask(WholeTask[LabelledDocument, GradedDocument]):
 
     def settle(self, metadata: Mapping[str, object], config: dict[str, object]) -> None:
         """Read how to ask, and where the labels are."""
+        for key in metadata:
+            if key not in KEYS and difflib.get_close_matches(key, KEYS, n=1, cutoff=0.8):
+                raise ConfigError(f"metadata: unknown key {key!r}; {near_names(key, KEYS)}")
         settings = TaskSettings.from_metadata(metadata)
+        set_repeats(config, settings.repeats if "repeats" in metadata else None)
+        look = metadata.get("look", True)
+        if not isinstance(look, bool):
+            raise ConfigError(f"metadata: look is {look!r}; give true or false")
         self._path = _labels_path(metadata, self._label)
         self._columns, self._strict_rows = settings.columns, settings.strict
         self._seed = SEED if settings.seed is None else settings.seed
@@ -96,7 +106,7 @@ class JudgeMetaTask(WholeTask[LabelledDocument, GradedDocument]):
             shape=str(metadata.get("shape", "healthbench")),
             prompt=str(metadata["prompt"]) if metadata.get("prompt") else None,
             parsing=str(metadata.get("parsing", "tolerant")),
-            look=bool(metadata.get("look", True)),
+            look=look,
             reply_marks=marks if isinstance(marks, list) else str(marks or ""),
             reply_opens=str(metadata.get("reply_opens", "text")),
         )

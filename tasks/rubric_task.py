@@ -49,7 +49,7 @@ from .metrics import (
 )
 from .models import BASELINE_PREFIX, BaselineText, NoAnswer, check_address, odd_address
 from .settings import TaskSettings
-from .whole_task import FILTER, WholeTask
+from .whole_task import FILTER, WholeTask, set_repeats
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +57,6 @@ T = TypeVar("T")
 _SPARE = "another process with the same work judges"
 ALIKE_BELOW = 0.1
 """Share of distinct answers under which repeats are taken for copies."""
-SAMPLING = {"do_sample": True, "temperature": 1.0, "seed": None}
-"""Sent where several answers are asked for. Without `seed: null` lm-eval sends `seed: 1234` each
-time, and a server that honours it answers alike (0.4.13)."""
 
 
 class RubricDocument(TypedDict):
@@ -107,13 +104,7 @@ class RubricTask(WholeTask[RubricDocument, JudgedDocument]):
         """What ended the judging; the answers are written all the same."""
         self.is_complete = True
         """Whether nothing is left that running again could add."""
-        if "repeats" in metadata:
-            config["repeats"] = self.settings.repeats
-        repeats = config["repeats"] = int(str(config.get("repeats") or 1))
-        sampling = config.get("generation_kwargs")
-        sampling = dict(sampling) if isinstance(sampling, Mapping) else {}
-        if repeats > 1 and not sampling.get("temperature"):
-            config["generation_kwargs"] = {**sampling, **SAMPLING}
+        set_repeats(config, self.settings.repeats if "repeats" in metadata else None)
 
     # What a subclass may replace
 

@@ -26,6 +26,9 @@ Held = TypeVar("Held")
 """What a document holds once it is judged."""
 FILTER = "none"
 """lm-eval's name for "no filter", the second half of every key in its results."""
+SAMPLING = {"do_sample": True, "temperature": 1.0, "seed": None}
+"""Sent where several answers are asked for. Without `seed: null` lm-eval sends `seed: 1234` each
+time, and a server that honours it answers alike (0.4.13)."""
 
 
 class Documents(list[dict[str, object]]):
@@ -155,3 +158,17 @@ class WholeTask(ConfigurableTask, Generic[Doc, Held]):  # type: ignore[misc]  # 
         about = {"version": self.VERSION, "rubricbeat": version("rubricbeat")}
         dumped["metadata"] = {**about, **self.facts()}
         return dumped
+
+
+def set_repeats(config: dict[str, object], asked: int | None) -> None:
+    """Set how many answers each document is asked for; several are sampled.
+
+    Args:
+        config: Of the task.
+        asked: By the user; None leaves it to the task's YAML.
+    """
+    repeats = config["repeats"] = asked or int(str(config.get("repeats") or 1))
+    sampling = config.get("generation_kwargs")
+    sampling = dict(sampling) if isinstance(sampling, Mapping) else {}
+    if repeats > 1 and not sampling.get("temperature"):
+        config["generation_kwargs"] = {**sampling, **SAMPLING}

@@ -128,7 +128,23 @@ def test_real_replies_of_llama_judges_give_the_verdicts_that_were_stored(shared_
     assert (same, differ, none_here) == (350, 0, 0)
 
 
-@pytest.mark.parametrize(("key", "value"), [("strict", "no"), ("seed", "x"), ("seed", -1)])
+def test_repeats_are_asked_for(meta, fake_model):
+    model = fake_model(lambda doc, n: reply(doc["labels"][0]))
+    results = meta(model, metadata={"repeats": 2})
+    assert value(results, "flip_rate") == 0.0
+    assert len(model.sent) == 24
+
+
+@pytest.mark.parametrize("key", ["label", "looks", "shap", "prompts", "reply_mark"])
+def test_a_key_that_is_nearly_one_is_refused(meta, fake_model, key):
+    with pytest.raises(ConfigError, match=f"metadata: unknown key '{key}'; did you mean"):
+        meta(fake_model(lambda doc, n: ""), metadata={key: "x"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("strict", "no"), ("seed", "x"), ("seed", -1), ("look", "no"), ("look", 0), ("look", "maybe")],
+)
 def test_an_odd_setting_is_refused_before_a_row_is_read(meta, fake_model, key, value):
     with pytest.raises(ConfigError, match=f"metadata: {key} is {value!r}"):
         meta(fake_model(lambda doc, n: ""), metadata={key: value})
