@@ -72,7 +72,11 @@ def study_signal(
         raise ConfigError(f"no reward can be studied on these verdicts: {reasons}")
     clusters_P = groups.clusters_P
     replicates = {reward.name: groups.replicate_rewards(reward) for reward in studied}
-    values = {name: rewards_RPG[0] for name, rewards_RPG in replicates.items()}
+    silent = {name for name, rewards_RPG in replicates.items() if np.isnan(rewards_RPG[0]).all()}
+    if len(silent) < len(studied):  # rewards are compared on the answers that all of them value
+        skipped |= dict.fromkeys(sorted(silent), "it gives no answer a value")
+        studied = [reward for reward in studied if reward.name not in silent]
+    values = {reward.name: replicates[reward.name][0] for reward in studied}
     advantages = {
         name: {scale: advantages_of(rewards_PG, scale) for scale in scales}
         for name, rewards_PG in values.items()
@@ -103,10 +107,7 @@ def study_signal(
         dead=tuple(dead_groups(groups, r, values[r.name], identical_P) for r in studied),
         identical=float(identical_P.mean()),
         identical_but_for_p=_differing_share(groups, identical_P),
-        variance=tuple(
-            split_variance(name, rewards_RPG, clusters_P)
-            for name, rewards_RPG in replicates.items()
-        ),
+        variance=tuple(split_variance(name, replicates[name], clusters_P) for name in values),
         by_scale=tuple(
             _scale_summary(name, scale, replicates[name], of_reward[scale], gold_PG, groups)
             for name, of_reward in advantages.items()

@@ -80,6 +80,16 @@ class TestTheCircle:
         assert rows["healthbench"].standing is Standing.BEHIND
         assert rows["the_one_read_right"].gain.value > rows["healthbench"].gain.value > 0
 
+    def test_a_reward_without_any_value_leaves_the_others_compared(self) -> None:
+        groups = with_gold(1, 60)
+        silent = FunctionReward(lambda v, r: v.sum(-1) * np.nan, "silent")
+        alone = study_signal(groups, [get_reward("healthbench")], training=QUICK)
+        found = study_signal(groups, [silent, get_reward("healthbench")], training=QUICK)
+        assert found.skipped == {"silent": "it gives no answer a value"}
+        assert found.gold is not None and found.gold.n_prompts == 60
+        assert found.gold == alone.gold
+        assert [row.reward for row in found.rewards] == ["healthbench"]
+
     def test_a_dead_group_gains_nothing(self) -> None:
         """Half the groups die: a policy for each prompt gains half of what it would."""
         groups = with_gold(3, 1_000, noise=0.0)
