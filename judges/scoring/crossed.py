@@ -94,32 +94,21 @@ def crossed_mean(values_RP: Floats, level: float = LEVEL) -> CrossedMean:
         return CrossedMean(0, 0, None)
     if n_runs == 1:
         found = paired_tests(table_RP)
-        p = float(found.p_M[0])
-        return CrossedMean(
-            1,
-            n_prompts,
-            float(found.mean_M[0]),
-            found.estimates()[0],
-            None if math.isnan(p) else p,
-        )
+        [p], [mean] = found.p_M.tolist(), found.mean_M.tolist()
+        known_p = None if math.isnan(p) else p
+        return CrossedMean(1, n_prompts, mean, found.estimates()[0], known_p)
     mean = float(np.nanmean(table_RP))
     between = float(np.nanmean(table_RP, axis=1).std(ddof=1))
+    p_value = None
     if n_prompts < MIN_PROMPTS:
-        none = Estimate(mean, why=TOO_FEW)
-        return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
-    spread = _spread(table_RP, mean)
-    if math.sqrt(spread.variance) < 1e-12:
-        none = Estimate(mean, why=NO_SPREAD)
-        return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
-    reach = spread.reach(1 - level)
-    return CrossedMean(
-        n_runs,
-        n_prompts,
-        mean,
-        Estimate(mean, mean - reach, mean + reach),
-        spread.p_value(mean),
-        between,
-    )
+        interval = Estimate(mean, why=TOO_FEW)
+    elif math.sqrt((spread := _spread(table_RP, mean)).variance) < 1e-12:
+        interval = Estimate(mean, why=NO_SPREAD)
+    else:
+        reach = spread.reach(1 - level)
+        interval = Estimate(mean, mean - reach, mean + reach)
+        p_value = spread.p_value(mean)
+    return CrossedMean(n_runs, n_prompts, mean, interval, p_value, between)
 
 
 def _spread(table_RP: Floats, mean: float) -> _Spread:
