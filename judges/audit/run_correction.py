@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..answer import GradedAnswer
+from ..scoring.estimates import MIN_PROMPTS
 from ..scoring.item_scores import PASS_RULES, Items, ScoredTable
 from ..scoring.rubric_arrays import Bools, Floats
 from ..scoring.verdict_table import VerdictTable
@@ -199,6 +200,18 @@ def _conditions_fault(table: VerdictTable, scored_N: Bools) -> str | None:
     )
 
 
+def _summed(
+    run: _Run, parts: Sequence[Part], floor_P: Floats, n_P: Floats, bounds: tuple[float, float]
+) -> Corrected:
+    """Correct a mean, unless there are too few prompts for an interval."""
+    found = corrected_sum(parts, floor_P, n_P, seed=run.seed, bounds=bounds)
+    n = np.count_nonzero(n_P)
+    if found.refused is not None or n >= MIN_PROMPTS:
+        return found
+    few = f"the run has it of {n} prompts; a correction takes {MIN_PROMPTS}"
+    return Corrected(found.raw, method=ROGAN_GLADEN, refused=few)
+
+
 def _score(run: _Run, fault: str | None, bounds: tuple[float, float]) -> Corrected:
     """Correct the mean item score; h = sum of w v plus a part that no verdict changes."""
     table, h_N = run.table, run.items.h
@@ -221,7 +234,7 @@ def _score(run: _Run, fault: str | None, bounds: tuple[float, float]) -> Correct
         raw = float(np.clip(np.nansum(h_N) / n_P.sum(), *bounds))
         return Corrected(raw, method=ROGAN_GLADEN, refused=fault)
     parts = run.parts(weight_NC, answered_NC)
-    return corrected_sum(parts, run.by_prompt(floor_N), n_P, seed=run.seed, bounds=bounds)
+    return _summed(run, parts, run.by_prompt(floor_N), n_P, bounds)
 
 
 def _met(run: _Run, fault: str | None) -> Corrected:
@@ -234,7 +247,7 @@ def _met(run: _Run, fault: str | None) -> Corrected:
         return Corrected(raw, method=ROGAN_GLADEN, refused=fault)
     parts = run.parts(np.ones(answered_NC.shape), answered_NC)
     bounds = (min(0.0, float(run.shares_NCK.min(initial=0.0))), 1.0)
-    return corrected_sum(parts, np.zeros_like(n_P), n_P, seed=run.seed, bounds=bounds)
+    return _summed(run, parts, np.zeros_like(n_P), n_P, bounds)
 
 
 def _passing(run: _Run, rule: str, fault: str | None) -> Corrected:
@@ -253,7 +266,7 @@ def _passing(run: _Run, rule: str, fault: str | None) -> Corrected:
         return Corrected(float(passes_V.mean()), method=ROGAN_GLADEN, refused=fault)
     worth_VK, prompt_V = np.tile([1.0, 0.0], (len(passes_V), 1)), run.table.prompt_N[known_N]
     part = Part.of(worth_VK, np.where(passes_V == 1, 0, 1), prompt_V, len(n_P), rates=rates)
-    return corrected_sum([part], np.zeros_like(n_P), n_P, seed=run.seed, bounds=(0.0, 1.0))
+    return _summed(run, [part], np.zeros_like(n_P), n_P, (0.0, 1.0))
 
 
 def _counts(run: _Run) -> dict[str, int]:

@@ -369,3 +369,14 @@ def test_old_audits_are_read_as_before(tmp_path):
     path.write_text(json.dumps(whole))
     with pytest.raises(DataError, match="not an audit with its counts"):
         read_audit_rates(path)
+
+
+def test_a_run_of_few_prompts_is_not_corrected(tmp_path):
+    # below ten prompts there is no interval, of a corrected figure neither
+    audit = read_audit_rates(exact_audit(tmp_path, COUNTS))
+    runs = (run_of([[AT(n % 3)] for n in range(k)], [THREE]) for k in (9, 10))
+    nine, ten = (correct_run(run, audit) for run in runs)
+    assert nine.score.refused == nine.met.refused
+    assert nine.score.refused == "the run has it of 9 prompts; a correction takes 10"
+    assert nine.score.raw is not None and nine.score.value is None
+    assert ten.score.refused is None and ten.score.low is not None
