@@ -82,10 +82,12 @@ class JudgedRuns:
         `Summary.to_json()` without its draws.
         """
         n_runs = Counter(model for model, _ in self._runs)
-        return {
-            model: (n_runs[model], summarise_scored(_sums(packed), n_draws=0).to_json())
-            for model, packed in self._packed.items()
-        }
+        found = {}
+        for model, packed in self._packed.items():
+            tables = map(ScoredTable.score, packed.tables())
+            scored = ScoredAnswers.of(tables, LENGTH_PENALTIES["full"])
+            found[model] = (n_runs[model], summarise_scored(scored, n_draws=0).to_json())
+        return found
 
     def is_complete(self, n_answers: int) -> bool:
         """Say whether so many answers were taken in."""
@@ -148,10 +150,6 @@ class JudgedRuns:
                 words = f"{self._folder}: cannot write results ({error}); verdicts are kept"
                 raise OutputError(words) from error  # it could be written to when asking began
             yield
-
-
-def _sums(packed: PackedAnswers) -> ScoredAnswers:
-    return ScoredAnswers.of(map(ScoredTable.score, packed.tables()), LENGTH_PENALTIES["full"])
 
 
 def graded_by_run(

@@ -39,7 +39,7 @@ def export_simple_evals(run: Run, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     stem = stem_of(run)
     scored = ScoredTable.of(run.graded)
-    scores = [_or_none(h) for h in scored.items.h]
+    scores = [None if np.isnan(h) else float(h) for h in scored.items.h]
     metrics = _metrics(scored)
     examples = [_example(run, at, score) for at, score in enumerate(scores)]
     htmls = [_html(example) for example in examples]
@@ -178,7 +178,3 @@ def _report(metrics: dict[str, float | int | None], htmls: list[str]) -> str:
         f"<body>\n<h1>Metrics</h1>\n<table>\n{rows}\n</table>\n<h1>Examples</h1>\n{examples}\n"
         "</body>\n</html>\n"
     )
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

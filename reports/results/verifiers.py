@@ -23,14 +23,13 @@ from pathlib import Path
 from ...judges.data.json_rows import object_in
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion, find_judged, own_rubric, unjudged
-from .findings import About, Findings, LogAnswer, read_rows
+from .findings import TOLERANCE, About, Findings, LogAnswer, read_rows
 from .run import Run
 from .samples import objects_of
 from .values import at, decoded, first_of, listed, mapping, number_of, text_of, turns_of
 
 MARKS = ("example_id", "is_completed", "generation_ms", "metrics", "task", "info")
 """Fields of which a row of results has one beside prompt, completion and reward."""
-TOLERANCE = 1e-9
 _CRITERION = re.compile(
     r"^- (?P<name>[^:\n]+): (?P<text>.*?) "
     r"\(answer one of, worst to best: (?P<choices>[^\n]+?)\)$",

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from ...judges.rubric import Criterion, Example
+from ...judges.rubric import Example
 
 SHORT_TURN_MAX_CHARS = 400
 """The terms file gives the words of a short turn only (data README, "Heart list")."""
@@ -93,7 +93,7 @@ class HeartSelector:
         """Score one example on its user turns and its rubric."""
         user = self.user_score(turn.content for turn in example.prompt if turn.role == "user")
         judged = [c for c in example.rubric.criteria if "level:cluster" not in c.tags]
-        n_strong = self._count_strong(judged)
+        n_strong = sum(self._strong.occurs_in(criterion.text) for criterion in judged)
         return HeartScore(user, n_strong, len(judged), user + self._bonus(n_strong, len(judged)))
 
     def selects(self, example: Example) -> bool:
@@ -132,9 +132,6 @@ class HeartSelector:
         )
         value = weights["w_moderate_short_turn"] if is_short else weights["w_moderate"]
         return _Turn(frozenset(strong), frozenset(moderate), frozenset(weak), value)
-
-    def _count_strong(self, criteria: Sequence[Criterion]) -> int:
-        return sum(self._strong.occurs_in(criterion.text) for criterion in criteria)
 
     def _bonus(self, n_strong: int, n_criteria: int) -> float:
         weights = self._weights
