@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from rubricbeat.judges.signal.advantages import Scale, TermVerdict
+from rubricbeat.judges.signal.advice import pct
 from rubricbeat.judges.signal.findings import TABLES, verdict_in_words
 from rubricbeat.judges.signal.gold import GoldStudy
 from rubricbeat.judges.signal.levels import LevelCount
@@ -300,3 +302,56 @@ def test_flipped_verdicts_speak_for_a_scale_where_none_was_judged_twice() -> Non
     assert sentence.values == {
         "group": 0.7, "none": 0.9, "batch": 0.9, "low_spread_weight": 0.35, "batch_agreement": 0.8
     }  # fmt: skip
+
+
+def spread(name: str, value: float, low: float, high: float) -> Any:
+    return SimpleNamespace(reward=name, dead=est(value, low, high))
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ((spread("a", 0.25, 0.2, 0.4),), "in 75 % (60 to 80 %) of the groups under a."),
+        (dead(a=0.25, b=0.25), "in 75 % of the groups under every reward studied."),
+        (
+            (spread("b", 0.95, 0.9, 1.0), spread("a", 0.25, 0.2, 0.4), spread("c", 0.5, 0.4, 0.6)),
+            "in 75 % (60 to 80 %) of the groups under a, and in 5.0 % under b, the fewest.",
+        ),
+    ],
+)
+def test_a_signal_is_what_the_groups_that_are_not_dead_give(rows: Any, words: str) -> None:
+    for n, sure in (
+        (1, "With 1 group nothing can be said for sure."),
+        (49, "With 49 groups nothing can be said for sure."),
+        (50, "The brackets are the 95 % interval."),
+    ):
+        [text] = said("_signal", {"dead": rows, "n_groups": n})
+        assert text.endswith(f"{words} {sure}")
+
+
+def test_of_the_rewards_behind_the_best_the_next_alone_is_named() -> None:
+    found = gold(*AHEAD, noise="judged twice")
+    third = SimpleNamespace(**{**vars(found.rows[1]), "reward": "hybrid"})
+    [text] = said("_train_with", {"gold": replace(found, rows=(*found.rows, third))})
+    assert text == (
+        "Recommended reward: healthbench; it gains 0.060 [0.050, 0.070] of the gold healthbench "
+        "when training is replayed over 130 groups of 120 prompts (scale group; judged twice); "
+        "binary, the next, lies 0.100 [0.050, 0.150] behind."
+    )
+    [text] = said("_train_with", {"gold": replace(found, rows=found.rows[:1])})
+    assert text.endswith("(scale group; judged twice).")
+
+
+def test_the_numbers_of_a_sentence_are_those_of_its_rewards() -> None:
+    found = study({"gold": gold(*AHEAD), "variance": NOISY})
+    values = {s.topic: s.values for s in verdict_in_words(found) if s.table in ("gold", "dead")}
+    assert values["reward"] == {"healthbench": 0.06, "binary": 0.06}
+    assert values["signal"] == {"healthbench": 0.2, "binary": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.0, "0 %"), (0.004, "0.4 %"), (0.0994, "9.9 %"), (0.1, "10 %"), (0.75, "75 %")],
+)
+def test_a_small_share_has_a_decimal(share: float, words: str) -> None:
+    assert pct(share) == words
