@@ -51,6 +51,12 @@ class SampledRun:
         return ~np.isnan(self.chance_NC)
 
     @property
+    def _least_chance_N(self) -> Floats:
+        """The lowest chance of each answer's drawn verdicts; infinite where none was drawn."""
+        chance_NC = np.where(self.drawn_NC, self.chance_NC, np.inf)
+        return np.asarray(chance_NC.min(1, initial=np.inf))
+
+    @property
     def counted_N(self) -> Bools:
         """Answers that can have a score: a positive point in the rubric, and a text."""
         absent_N = np.isnan(self.free.table.verdicts_NC).all(1) & (self.free.table.chars_N == 0)
@@ -59,14 +65,10 @@ class SampledRun:
     @property
     def is_whole(self) -> bool:
         """Whether all criteria of an answer were drawn together, or none."""
-        drawn_NC, present_NC = self.drawn_NC, self.free.table.rubrics.present
-        any_N = drawn_NC.any(1)
-        least_N, most_N = (
-            pick(np.where(drawn_NC, self.chance_NC, fill), axis=1, initial=fill)
-            for pick, fill in ((np.min, 2.0), (np.max, -1.0))
-        )
-        is_all_N = (drawn_NC | ~present_NC).all(1) & np.isclose(least_N, most_N, rtol=1e-9)
-        return bool(is_all_N[any_N].all())
+        drawn_NC, least_N = self.drawn_NC, self._least_chance_N
+        is_same_NC = np.isclose(self.chance_NC, least_N[:, None], rtol=1e-9)
+        is_fine_NC = np.where(drawn_NC, is_same_NC, ~self.free.table.rubrics.present)
+        return bool(is_fine_NC[drawn_NC.any(1)].all())
 
     @property
     def is_sum(self) -> bool:
@@ -150,8 +152,7 @@ class SampledRun:
     def _answers(self, free_N: Floats, dear_N: Floats) -> SampledTotal | str:
         """Estimate the mean of a figure of whole answers."""
         drawn_N = self.drawn_NC.any(1) & self.counted_N
-        first_NC = np.where(self.drawn_NC, self.chance_NC, np.inf)
-        chance_N = np.where(drawn_N, first_NC.min(1, initial=np.inf), np.nan)
+        chance_N = np.where(drawn_N, self._least_chance_N, np.nan)
         if words := self._lost(drawn_N, ~np.isnan(dear_N[drawn_N])):
             return words
         return self._total(free_N, dear_N, chance_N, np.ones(len(free_N)), self.counted_N)
@@ -204,7 +205,7 @@ class SampledRun:
         return sampled_total(
             free_U,
             np.where(has_U, dear_U, np.nan),
-            chance_U * min(1.0, told / asked),
+            chance_U * (told / asked),
             prompt_U,
             weight[counted] / share_P.sum(),
             share_P=share_P / share_P.sum(),

@@ -30,6 +30,27 @@ def test_nothing_is_needed_where_all_is_labelled():
     assert LabelWidths.of("answers", 50, 200, 0.04, 1.3).needed(0.03) is None
 
 
+def test_what_cannot_be_reached_or_is_reached_is_not_advised():
+    # .03 and .02 would be three quarters and a half; all labels give .0346
+    widths = LabelWidths.of("answers", 50, 200, 0.04, 0.75)
+    assert widths.needed(0.03) is None
+    assert widths.words() == "labels on 50 of 200 answers give ±0.040; all of them ±0.035"
+    # a share below 0 is none: three quarters take 1 / n = .005 + 9 / 16 x .015, 74.4; a half takes
+    # .005 + .015 / 4, 114.3
+    widths = LabelWidths.of("criteria", 50, 200, 0.04, -0.1)
+    assert widths.least == 0
+    assert "about 75 would give ±0.030, about 115 would give ±0.020" in widths.words()
+    assert LabelWidths.of("prompts", 199, 200, 0.04, 0.0).needed(0.04) == 199
+    assert LabelWidths.of("prompts", 1, 200, 0.04, 0.0).n_labelled == 1
+    assert widths.to_json() == {
+        "unit": "criteria",
+        "n_labelled": 50,
+        "n_units": 200,
+        "half": 0.04,
+        "least": 0.0,
+    }
+
+
 def test_as_many_labels_give_the_width_that_was_told():
     rng = np.random.default_rng(4)
     told, reached = [], []

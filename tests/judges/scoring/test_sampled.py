@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
-from rubricbeat.judges.scoring.sampled import freedom, sampled_total
+from rubricbeat.judges.scoring.sampled import SampledTotal, fit_line, freedom, sampled_total
 
 # six verdicts of four prompts; the free judge is wrong on some, and two signs of weight
 PROMPT = np.array([0, 0, 1, 2, 2, 3])
@@ -87,6 +88,46 @@ def test_freedom_counts_the_prompts_that_make_up_the_spread() -> None:
     assert freedom(np.tile([1.0, -1.0], 10), 20) == 19
     # 18 of 20 tell nothing: kurtosis 10, and 40 / 9
     assert freedom(np.array([1.0, -1.0] + [0.0] * 18), 20) == pytest.approx(40 / 9)
+    # one prompt that makes up the spread: 40 / 19 of 20, and never below 1
+    assert freedom(np.array([1.0] + [0.0] * 19), 20) == pytest.approx(40 / 19)
+    assert freedom(np.array([1.0, 0.0]), 2) == 1
+    # where nothing varies, those of the prompts with a drawn part
+    assert freedom(np.zeros(20), 7) == 6
+    assert freedom(np.zeros(20), 1) == 1
+
+
+def test_a_total_has_a_t_interval_and_a_t_test_at_its_freedom() -> None:
+    # influences of plus and minus .1 on 20 prompts: a variance of .2 x 20 / 19, 19 degrees
+    found = SampledTotal(1.0, np.tile([0.1, -0.1], 10), 0.05, 20)
+    assert found.variance == pytest.approx(0.2 * 20 / 19)
+    # the quantile of t at .975 with 19 degrees is 2.0930; a root of .45883
+    assert found.interval.low == pytest.approx(1 - 2.0930 * 0.45883, abs=1e-4)
+    assert found.interval.high == pytest.approx(1 + 2.0930 * 0.45883, abs=1e-4)
+    # at that quantile the test is at 5 %, whatever the sign
+    at_quantile = [replace(found, value=sign * 2.0930 * 0.45883) for sign in (1, -1)]
+    assert [one.p_value for one in at_quantile] == pytest.approx([0.05] * 2, abs=1e-4)
+    assert replace(found, value=0.0).p_value == 1
+    assert replace(found, influence_P=np.zeros(20)).p_value is None
+    assert np.isnan(replace(found, influence_P=np.ones(1)).variance)
+
+
+def test_a_difference_is_taken_prompt_by_prompt() -> None:
+    one = SampledTotal(1.0, np.array([0.3, -0.1, -0.2]), 0.05, 3)
+    other = SampledTotal(0.4, np.array([0.2, -0.1, -0.1]), 0.02, 2)
+    found = one.minus(other)
+    assert (found.value, found.n_prompts) == (0.6, 2)
+    assert found.influence_P == pytest.approx([0.1, 0.0, -0.1])
+    assert found.sampling_variance == pytest.approx(0.07)
+
+
+def test_a_line_is_fitted_by_weight_and_never_falls() -> None:
+    free, dear = np.array([0.0, 1.0, 2.0, 9.0]), np.array([1.0, 3.0, 5.0, -7.0])
+    assert fit_line(free, dear, np.array([1.0, 2.0, 1.0, 0.0])) == pytest.approx((1, 2))
+    # 1 and 3 at a weight of 3 and 1, too few for a slope: their mean
+    assert fit_line(free, dear, np.array([3.0, 1.0, 0.0, 0.0])) == (1.5, 0.0)
+    assert fit_line(free, -dear, np.array([1.0, 2.0, 1.0, 0.0])) == (-3.0, 0.0)
+    assert fit_line(np.ones(4), dear, np.ones(4)) == (0.5, 0.0)
+    assert fit_line(free, dear, np.zeros(4)) == (0.0, 1.0)
 
 
 def draw(rng: np.random.Generator, n: int):
