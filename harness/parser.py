@@ -9,8 +9,11 @@ import argparse
 import difflib
 import json
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ..judges.errors import ConfigError, near_names
@@ -78,6 +81,7 @@ class CommandParser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse words; what a configuration file says holds where they do not."""
         words = self._words = self._spelt(args or ())
+        self._warn_of_forgotten(words)
         files = list(_config_files(words)) if self._reads_config else []
         if not files:
             return super().parse_known_args(words, namespace)
@@ -92,6 +96,20 @@ class CommandParser(argparse.ArgumentParser):
                 setattr(found, name, value)
         del found.config
         return found, extras
+
+    def _warn_of_forgotten(self, words: Sequence[str]) -> None:
+        """Say of a flag of several files that is given twice that argparse forgets the first."""
+        flags = words[: words.index("--")] if "--" in words else words
+        given = Counter(
+            self._option_string_actions.get(word.partition("=")[0])
+            for word in flags
+            if word.startswith("-")
+        )
+        for action, n in given.items():
+            is_of_files = action is not None and action.nargs == "+" and action.type is Path
+            if action is not None and is_of_files and n > 1 and not _adds_up(action):
+                said = f"{action.option_strings[0]} is given {n} times, and the last one counts"
+                print(f"{self.prog}: {said}; put all files after one", file=sys.stderr)
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> object:
         try:
@@ -262,9 +280,13 @@ def _words(action: argparse.Action, value: object) -> list[str]:
         return [flag]
     if action.nargs in {"+", "*"}:
         return [flag, *_texts(value)]
-    if isinstance(action, argparse._AppendAction):
+    if _adds_up(action):
         return [f"{flag}={text}" for text in _texts(value)]
     return [f"{flag}={_text(value)}"]
+
+
+def _adds_up(action: argparse.Action) -> bool:
+    return isinstance(action, argparse._AppendAction)
 
 
 def _texts(value: object) -> list[str]:

@@ -194,3 +194,17 @@ def test_a_flag_before_the_command_is_told_apart(capsys: pytest.CaptureFixture[s
     )
     assert cli.main(["--json", "score"]) == 2
     assert capsys.readouterr().err == "rubricbeat: --json: flags come after the command\n"
+
+
+def test_files_are_named_after_one_flag_unless_it_adds_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = parser()
+    made.add_argument("--answers", nargs="+", type=Path)
+    given = ["--judge", "j", "--labels", "a", "--labels", "b", "--answers", "x", "y"]
+    found = made.parse_args([*given, "--", "--answers"])
+    assert (found.labels, found.answers) == ([Path("a"), Path("b")], [Path("x"), Path("y")])
+    assert found.paths == [Path("--answers")]
+    assert capsys.readouterr().err == ""
+    assert made.parse_args([*given, "--answers=z", "--", "p"]).answers == [Path("z")]
+    assert "--answers is given 2 times, and the last one counts; put" in capsys.readouterr().err

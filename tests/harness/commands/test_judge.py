@@ -96,7 +96,8 @@ def write(path: Path, rows: list[Any]) -> None:
 
 def call(folder: Path, judge: Judge, *more: str, args: str = "") -> int:
     options = f"model=judge-1,base_url={judge.url},backoff_s=0.001,max_retries=1{args}"
-    words = ["judge", "--data", folder / "rows.jsonl", "--responses", folder / "answers.jsonl"]
+    words = ["judge", "--data", folder / "rows.jsonl"]
+    words += [] if "--responses" in more else ["--responses", folder / "answers.jsonl"]
     words += ["--judge", "chat", "--judge_args", options, "--store", folder / "store.sqlite"]
     return main([*map(str, words), "--output_path", str(folder / "out"), *more])
 
