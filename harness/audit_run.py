@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -103,6 +103,16 @@ class Audited:
     """Since an earlier audit; None where it was not asked for."""
 
 
+def require_label(labelled: Iterable[LabelledAnswer]) -> None:
+    """See that there is something to audit by.
+
+    Raises:
+        ConfigError: There is not.
+    """
+    if not any(labels for item in labelled for labels in item.labels):
+        raise ConfigError("no label to audit by: no row says met or not met, a level, or na")
+
+
 def audit_options(
     labelled: Sequence[LabelledAnswer],
     options: Mapping[str, object],
@@ -132,8 +142,7 @@ def audit_options(
         ConfigError: No row has a label; the judge cannot be made, or sees one criterion at a time
             and is to be asked in another order.
     """
-    if not any(labels for item in labelled for labels in item.labels):
-        raise ConfigError("no label to audit by: no row says met or not met, a level, or na")
+    require_label(labelled)
     missing = MissingVerdicts()
     if since is not None:
         options = asked_again(options)

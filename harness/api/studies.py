@@ -21,7 +21,7 @@ from ...judges.scoring.estimates import Estimate
 from ...judges.scoring.missing import MissingVerdicts
 from ...judges.signal import TaggedAnswer
 from ...judges.verdict import Verdict
-from ..audit_run import Audited, audit_graded, audit_options, usd_per_correct
+from ..audit_run import Audited, audit_graded, audit_options, require_label, usd_per_correct
 from ..inputs import DEFAULT_LABELS, SignalInput, on_new_prompts, read_signal_input
 from ..labels import with_gold
 from .asked import judge_asked, with_options
@@ -307,6 +307,7 @@ def _of_grading(
                 "(the same prompt, the same text, the same criterion)"
             )
         labelled = labels_of_verdicts(matched.truth)
+    require_label(labelled)
     judge = {**graded.judge, **dict(graded.judge.get("identity") or {})}
     found = audit_graded(labelled, graded.graded, judge=judge)
     return Audited(

@@ -88,6 +88,8 @@ def test_an_audit_takes_labels_in_every_form(tmp_path: Path) -> None:
             assert row["value"] == 1.0
     assert {"judge", "majority", "no_look"} <= {*table["judge"]}
     assert "balanced F1 1.000" in repr(by_lists) and "<pre>" in by_lists._repr_html_()
+    with pytest.raises(rb.RubricbeatError, match="no label to audit by"):
+        rb.audit(one, [[None if said is not None else said for said in each] for each in LABELS])
 
 
 def test_a_reward_in_one_line_grades_prompts_by_one_rubric() -> None:
