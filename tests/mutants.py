@@ -38,6 +38,8 @@ ROOMS = {
     ),
     "signal": ("judges/signal/*.py",),
     "engine": ("judges/engine/*.py",),
+    "budget": ("judges/budget/*.py",),
+    "audit": ("judges/audit/*.py",),
 }
 """What is broken in each room; its tests are those of tests/judges/ROOM."""
 MORE_TESTS = {"engine": ("tests/judges/backends/test_composites.py", "tests/judges/test_grader.py")}

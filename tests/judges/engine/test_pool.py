@@ -485,6 +485,17 @@ def test_a_disk_that_is_full_ends_the_run_with_a_clear_line(tmp_path):
     assert sum(judge.asked.values()) - n_kept <= 2 * (FLUSH_ROWS + 8)
 
 
+def test_closing_a_jury_leaves_no_thread_of_its_members_stores(tmp_path):
+    members = [CountingJudge(model=name) for name in ("a", "b", "c")]
+    before = threading.active_count()
+    one = grader(JuryJudge(members), store=str(tmp_path / "store.sqlite"))
+    one.grade(answers(2))
+    assert threading.active_count() > before + 1
+    one.close()
+    assert all(member.is_closed for member in members)
+    assert threading.active_count() == before
+
+
 def test_closing_closes_the_judge_and_leaves_no_thread():
     judge = CountingJudge()
     before = threading.active_count()

@@ -383,12 +383,18 @@ class TestNames:
                     reward, np.ones((2, 5)), rubric_of(FIVE), chars=np.array([0.0, 500.0])
                 )
                 assert got.tolist() == [5.0, 4.0]
+                assert (reward.range, reward.constant_terms) == ((-np.inf, np.inf), ())
             assert get_reward("length(of=test_brief)").range == (-np.inf, np.inf)
         finally:
             REWARDS._factories.pop("test_brief")
 
     def test_a_dotted_path_names_a_class_or_a_function(self) -> None:
         assert get_reward("rubricbeat.judges.rewards:Hybrid").name == "hybrid"
+
+    def test_a_plain_function_that_nobody_registered_has_the_widest_range(self) -> None:
+        reward = get_reward(f"{__name__}:wrong_axis")
+        assert (reward.name, reward.range) == ("wrong_axis", (-np.inf, np.inf))
+        assert (reward.needs, reward.constant_terms) == (Needs.VERDICTS, ())
 
 
 def wrong_axis(verdicts: Floats, rubric: RubricArrays) -> Floats:

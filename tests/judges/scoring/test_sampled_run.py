@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from rubricbeat.judges.answer import GradedAnswer
-from rubricbeat.judges.rubric import Criterion, Example, Gate, Message, Polarity, Rubric
+from rubricbeat.judges.rubric import (
+    Criterion,
+    Example,
+    Gate,
+    Message,
+    Polarity,
+    Requirement,
+    Rubric,
+)
 from rubricbeat.judges.scoring.item_scores import ScoredTable
 from rubricbeat.judges.scoring.sampled import SampledTotal
 from rubricbeat.judges.scoring.sampled_run import NOT_WHOLE, SampledRun, score_difference
@@ -123,6 +131,14 @@ def test_behind_a_gate_a_score_is_no_sum_and_is_read_from_verdicts() -> None:
     found = two(judged, judged, half_drawn()).figures()["score"]
     assert found.value == pytest.approx(judged.items.h.mean(), abs=1e-12)
     assert found.sampling_variance == pytest.approx(0, abs=1e-12)
+
+
+def test_a_requirement_takes_whole_answers() -> None:
+    first = replace(EVEN.criteria[0], id="first")
+    needing = replace(EVEN.criteria[1], requires=Requirement("first"))
+    judged = graded(QUARTERS, Rubric((first, needing, *EVEN.criteria[2:])))
+    assert "draw whole answers" in two(judged, judged, [1, 1, 1, 0.999]).figures()["score"]
+    assert not isinstance(two(judged, judged, 1.0).figures()["score"], str)
 
 
 def test_what_was_drawn_is_counted_in_answers_or_in_criteria() -> None:
