@@ -130,12 +130,22 @@ def sample(n: int, seed: int, rooms: Sequence[str]) -> list[tuple[Place, Change]
     return drawn
 
 
-def tests_of(room: str, path: str, home: Path) -> list[str]:
-    """List the test files of a room, the one named like the broken file first."""
-    own = f"test_{Path(path).stem}"
-    files = [p for p in (home / "tests/judges" / room).glob("test_*.py") if p.name not in NOT_RUN]
-    files.sort(key=lambda p: (not p.stem.startswith(own), p.name))
-    return [str(p) for p in files] + [str(home / p) for p in MORE_TESTS.get(room, ())]
+def tests_of(room: str, path: str, home: Path) -> list[list[str]]:
+    """List the test files of a room: those named like the broken file, then the others."""
+    own: list[Path] = []
+    others = [home / more for more in MORE_TESTS.get(room, ())]
+    for file in sorted((home / "tests/judges" / room).glob("test_*.py")):
+        if file.name not in NOT_RUN:
+            (own if file.stem.startswith(f"test_{Path(path).stem}") else others).append(file)
+    return [[str(file) for file in files] for files in (own, others) if files]
+
+
+def outcome_of_room(room: str, path: str, home: Path, timeout_s: float) -> str:
+    """Run the tests of a room, the nearest ones first: most mutants need no other."""
+    for tests in tests_of(room, path, home):
+        if (outcome := outcome_of(home, tests, timeout_s)) != SURVIVED:
+            return outcome
+    return SURVIVED
 
 
 def outcome_of(home: Path, tests: Sequence[str], timeout_s: float) -> str:
@@ -192,7 +202,7 @@ def broken(place: Place, change: Change, home: Path, timeout_s: float) -> tuple[
         return NO_PROGRAM, now.strip()
     try:
         (home / place.path).write_text(mutant, encoding="utf-8")
-        outcome = outcome_of(home, tests_of(place.room, place.path, home), timeout_s)
+        outcome = outcome_of_room(place.room, place.path, home, timeout_s)
     finally:
         (home / place.path).write_text(source, encoding="utf-8")
     return outcome, f"{was.strip()}  ->  {now.strip()}"
@@ -220,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         home = copy_of_checkout(Path(folder))
         for room in rooms:
-            if outcome_of(home, tests_of(room, "", home), 4 * args.timeout) != SURVIVED:
+            if outcome_of_room(room, "", home, 4 * args.timeout) != SURVIVED:
                 print(log_of(home).read_text(encoding="utf-8")[-3000:])
                 print(f"the tests of {room} fail as they are: mend them first")
                 return 2

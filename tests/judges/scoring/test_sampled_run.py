@@ -12,6 +12,7 @@ from rubricbeat.judges.rubric import (
     Criterion,
     Example,
     Gate,
+    Level,
     Message,
     Polarity,
     Requirement,
@@ -139,6 +140,22 @@ def test_a_requirement_takes_whole_answers() -> None:
     judged = graded(QUARTERS, Rubric((first, needing, *EVEN.criteria[2:])))
     assert "draw whole answers" in two(judged, judged, [1, 1, 1, 0.999]).figures()["score"]
     assert not isinstance(two(judged, judged, 1.0).figures()["score"], str)
+
+
+def test_levels_of_which_the_lowest_has_points_are_a_sum_all_the_same() -> None:
+    steps = (Level("some", 1.0), Level("all", 4.0))
+    stepped = Rubric((replace(EVEN.criteria[0], points=4.0, levels=steps), *EVEN.criteria[1:3]))
+    judged = ScoredTable.of(
+        GradedAnswer(
+            Example(f"p{n}", (Message("user", "?"),), stepped),
+            "So.",
+            (Verdict.at_level(n % 2), Verdict.of(True), Verdict.of(False)),
+        )
+        for n in range(40)
+    )
+    # of 6 points (1 + 1) and (4 + 1) by turns
+    found = two(judged, judged, [1.0, 1.0, 0.999]).figures()["score"]
+    assert found.value == pytest.approx(3.5 / 6, abs=1e-3)
 
 
 def test_what_was_drawn_is_counted_in_answers_or_in_criteria() -> None:
