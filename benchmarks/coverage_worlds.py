@@ -20,7 +20,7 @@ from rubricbeat.judges.audit.labels import AuditTable
 from rubricbeat.judges.scoring.bootstrap import ClusteredColumns
 from rubricbeat.judges.scoring.crossed import crossed_mean
 from rubricbeat.judges.scoring.estimates import Estimate, mean, paired_tests
-from rubricbeat.judges.scoring.jackknife import Curve, correlation, rate, ratio, share
+from rubricbeat.judges.scoring.jackknife import IntervalScale, correlation, rate, ratio, share
 from rubricbeat.judges.signal.variance import split_variance
 from rubricbeat.reports.comparison.paired import pass_change
 
@@ -230,7 +230,10 @@ def _audited(samples: int, n: int, repeats: int) -> dict[str, list[float]]:
         found = figures_of(audit_table(rng, n, repeats))
         for name in AUDITED:
             held[name].append(
-                holds(found[name].estimate(CURVES.get(name, Curve.LOGIT)), audit_truths()[name])
+                holds(
+                    found[name].estimate(CURVES.get(name, IntervalScale.LOGIT)),
+                    audit_truths()[name],
+                )
             )
     return held
 

@@ -25,7 +25,7 @@ from rubricbeat.judges.signal import GroupedVerdicts, Scale, TaggedAnswer, group
 from rubricbeat.judges.signal.replay.features import features_of
 from rubricbeat.judges.signal.replay.gains import Standing
 from rubricbeat.judges.signal.replay.noise import JudgeNoise
-from rubricbeat.judges.signal.replay.study import DEFAULT_REWARDS, Arm, Replayed, replay
+from rubricbeat.judges.signal.replay.study import DEFAULT_REWARDS, Replayed, ReplayedArm, replay
 from rubricbeat.judges.signal.replay.training import Policy, Settings
 
 BAR_S, BAR_MB = 10.0, 500
@@ -140,7 +140,7 @@ def _head(first: str, rewards: Sequence[Reward]) -> Iterator[str]:
     yield "|---|---|" + "---|" * (len(rewards) + 1)
 
 
-def _gains(arms: Sequence[Arm]) -> str:
+def _gains(arms: Sequence[ReplayedArm]) -> str:
     live = [arm.gain.value or 0.0 for arm in arms if arm.reward != "binary"]
     cells = [f"{arm.gain.value:+.3f}" for arm in arms]
     return " | ".join([*cells, f"{max(live) - min(live):.3f}"])

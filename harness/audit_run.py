@@ -30,7 +30,7 @@ from ..judges.audit.upkeep.twins import TwinRow, twin_answers, twin_rows, twins_
 from ..judges.errors import ConfigError
 from ..judges.grader import Grader, open_grader
 from ..judges.learned import LearnedShare, seen_by
-from ..judges.scoring.missing import MissingVerdicts
+from ..judges.scoring.missing_reasons import MissingVerdicts
 from .audit_since import asked_again, earlier_verdicts, own_identity, verdicts_by_question
 
 

@@ -20,7 +20,7 @@ from ..judges.errors import ConfigError, DataError
 from ..judges.judge import JudgeIdentity, Question
 from ..judges.store.keys import question_material, verdict_key
 from ..judges.store.opened import opened
-from ..judges.store.table import read_verdict, said_columns
+from ..judges.store.statements import read_verdict, said_columns
 from ..judges.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ..judges.errors import ConfigError
 from ..judges.files import require_file, require_folder, write_file
 from ..judges.grader import RuntimeOptions
 from ..judges.judge_options import parse_judge_args
-from ..judges.scoring.missing import MissingVerdicts
+from ..judges.scoring.missing_reasons import MissingVerdicts
 from ..judges.scoring.run_scores import SEED
 from ..reports.results.run import Run
 from .parser import keep_spellings

@@ -26,7 +26,7 @@ from ..judges.rubric import Example, numbered
 from ..judges.shares import suited
 from ..judges.signal import TaggedAnswer
 from ..judges.store.opened import opened
-from ..judges.store.table import EXPORT, read_verdict
+from ..judges.store.statements import EXPORT, read_verdict
 from ..judges.verdict import Outcome, Rating, Verdict
 
 SQLITE_MAGIC = b"SQLite format 3\0"

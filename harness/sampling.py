@@ -64,7 +64,7 @@ def check_sample_arguments(args: argparse.Namespace) -> None:
         raise ConfigError("--sample and --until...: give one of them, both decide whom to ask")
 
 
-class Sample(AllAnswers):
+class SampledAnswers(AllAnswers):
     """The answers as far as they are asked about, and how they came to be chosen."""
 
     has_scores = False

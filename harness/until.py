@@ -29,7 +29,7 @@ from ..judges.engine.ledger import Cost
 from ..judges.errors import ConfigError
 from ..judges.grader import Grader
 from ..judges.scoring.item_scores import item_scores
-from ..judges.scoring.missing import MissingVerdicts
+from ..judges.scoring.missing_reasons import MissingVerdicts
 from ..judges.verdict import Outcome, Source
 from ..reports import numbers
 from ..reports.comparison.models import SANITY_PREFIX

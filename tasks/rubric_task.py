@@ -34,7 +34,7 @@ from ..judges.errors import ConfigError, RubricbeatError
 from ..judges.grader import Grader, open_grader
 from ..judges.judge import require_any_askable, require_askable
 from ..judges.rubric import Example, Message
-from ..judges.scoring.missing import MissingVerdicts
+from ..judges.scoring.missing_reasons import MissingVerdicts
 from ..judges.verdict import Outcome, Verdict
 from .data import load_task_data, some_of
 from .lm_eval_adapter import call_options, gathered, is_spare, with_instruction

@@ -18,7 +18,7 @@ from ..judges.data.forms.rubric_file import with_rubric
 from ..judges.errors import ConfigError, near_names
 from ..judges.judge import Judge
 from ..judges.options.reader import Word, annotations_of, read_json, typed
-from ..judges.scoring.missing import allowed_share
+from ..judges.scoring.missing_reasons import allowed_share
 
 JUDGE_VARIABLE = "RUBRICBEAT_JUDGE"
 DATA_VARIABLE = "RUBRICBEAT_DATA"

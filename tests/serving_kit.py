@@ -19,7 +19,7 @@ from engine_kit import UNREADABLE, CountingJudge, example
 from waiting import HANG_S
 
 from rubricbeat.harness.serving.app import App, Bounds
-from rubricbeat.harness.serving.run import Place
+from rubricbeat.harness.serving.run import ServerSettings
 from rubricbeat.harness.serving.service import Service
 from rubricbeat.harness.serving.wire import Offer
 from rubricbeat.judges.data.examples import example_to_row
@@ -70,7 +70,7 @@ class Served:
         self.grader = Grader(judge, options or RuntimeOptions(store=False))
         named = {reward.name: reward for reward in parse_rewards(rewards)}
         self._offer = Offer(named, {f"made-up-{i}": example(i) for i in range(50)}, max_answers)
-        self._place = Place(port=0, token=token)
+        self._place = ServerSettings(port=0, token=token)
         self._bounds = bounds or Bounds()
         self._max_pending = max_pending
         self.loop = new_loop()

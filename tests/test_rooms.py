@@ -142,6 +142,16 @@ def test_no_files_import_each_other_in_a_circle(imports: dict[str, list[str]]) -
     assert left == {}, "these import each other"
 
 
+def test_no_two_classes_have_one_name(root: Path) -> None:
+    """A name that stands twice is two things under one noun (docs/glossary.md)."""
+    places: dict[str, list[str]] = {}
+    for path in files_of(root):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name_of(path, root))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_no_room_is_crowded(root: Path, imports: dict[str, list[str]]) -> None:
     rooms: dict[str, int] = {}
     for name in imports:

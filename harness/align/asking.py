@@ -27,7 +27,7 @@ from ...judges.judge_options import parse_judge_args
 from ...judges.options.reader import annotations_of
 from ...judges.registry import JUDGES
 from ...judges.rubric import Criterion, Polarity
-from ...judges.scoring.missing import MissingVerdicts
+from ...judges.scoring.missing_reasons import MissingVerdicts
 from ..flags import keys_stand_in
 from .wordings import Candidate, Parts, Prompt
 

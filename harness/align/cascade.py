@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...judges.budget.cascade import CHEAP_CALL, Cascade, Measured, frontier, measure, pick
+from ...judges.budget.cascade import CHEAP_CALL, Cascade, MeasuredCascade, frontier, measure, pick
 from ...judges.errors import ConfigError
 from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
 from ...reports import numbers
@@ -20,7 +20,7 @@ class Row:
     """A cascade of the frontier, on the half it was not picked on."""
 
     cascade: Cascade
-    measured: Measured
+    measured: MeasuredCascade
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def _words(picked: Row, replay: Replay, goal: float | None) -> tuple[list[str], 
     return words, True
 
 
-def _saving(measured: Measured, replay: Replay, cascade: Cascade) -> Iterator[str]:
+def _saving(measured: MeasuredCascade, replay: Replay, cascade: Cascade) -> Iterator[str]:
     """Say what is saved: money first where prices are known, then calls of the dear judge."""
     dear, full = replay.spoken[replay.dear].name, float(replay.members.usd_M[replay.dear])
     calls = f"Saves {_told(measured.calls_saved)} of the calls of {dear}"
@@ -173,7 +173,7 @@ def _saving(measured: Measured, replay: Replay, cascade: Cascade) -> Iterator[st
     yield f"{calls}. Agrees on {_told(measured.agreement)} of the criteria."
 
 
-def _by_chance(measured: Measured, cascade: Cascade) -> Iterator[str]:
+def _by_chance(measured: MeasuredCascade, cascade: Cascade) -> Iterator[str]:
     """Say what random skipping does in the same units, or why that cannot be said."""
     if measured.random_saved is not None:
         usd = measured.random_usd_saved

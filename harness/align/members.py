@@ -25,7 +25,7 @@ from ...judges.judge_options import make_judge
 from ...judges.options.reader import annotations_of
 from ...judges.registry import JUDGES
 from ...judges.rubric import Criterion, Example
-from ...judges.scoring.missing import NOT_DRAWN
+from ...judges.scoring.missing_reasons import NOT_DRAWN
 from ...judges.shares import EXCLUDED, value_of
 from ...judges.verdict import Verdict
 from ..flags import keys_stand_in

@@ -26,7 +26,7 @@ from ...judges.errors import ConfigError
 from ...judges.options.reader import annotations_of
 from ...judges.registry import JUDGES
 from ...judges.rubric import Example
-from ...judges.scoring.missing import MissingVerdicts
+from ...judges.scoring.missing_reasons import MissingVerdicts
 from ...judges.scoring.run_scores import SEED, Summary, summarise
 from ...judges.shares import counted_shares
 from ...judges.verdict import Verdict

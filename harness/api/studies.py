@@ -18,7 +18,7 @@ from ...judges.data.json_rows import NumberedRow
 from ...judges.errors import ConfigError, DataError
 from ...judges.rubric import Criterion
 from ...judges.scoring.estimates import Estimate
-from ...judges.scoring.missing import MissingVerdicts
+from ...judges.scoring.missing_reasons import MissingVerdicts
 from ...judges.signal import TaggedAnswer
 from ...judges.verdict import Verdict
 from ..audit_run import Audited, audit_graded, audit_options, require_label, usd_per_correct

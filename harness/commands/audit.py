@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
-from ...judges.scoring.missing import allowed_share
+from ...judges.scoring.missing_reasons import allowed_share
 from ..flags import (
     add_allow_missing,
     add_judge_choice,

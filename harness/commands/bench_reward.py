@@ -28,7 +28,7 @@ from ...judges.grader import Grader, open_grader
 from ...judges.judge_options import parse_judge_args
 from ...judges.learned import LearnedShare, seen_by
 from ...judges.rubric import Example
-from ...judges.scoring.missing import MissingVerdicts, allowed_share
+from ...judges.scoring.missing_reasons import MissingVerdicts, allowed_share
 from ...judges.scoring.rubric_arrays import Bools, Floats
 from ...judges.scoring.verdict_table import VerdictTable
 from ..flags import (

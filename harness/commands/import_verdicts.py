@@ -27,7 +27,7 @@ from ...judges.data.recorded import RecordedRun, group_runs, hold_rubrics, read_
 from ...judges.data.streams import is_stdin
 from ...judges.errors import ConfigError, DataError
 from ...judges.judge import JudgeIdentity
-from ...judges.scoring.missing import MissingVerdicts, allowed_share
+from ...judges.scoring.missing_reasons import MissingVerdicts, allowed_share
 from ...judges.scoring.run_scores import length_penalty_of
 from ...reports.results.evalscope import merged
 from ...reports.results.logs import read_log

@@ -40,7 +40,7 @@ from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below, require_room
 from ...judges.grader import Grader, RuntimeOptions
 from ...judges.judge import require_any_askable, require_askable
-from ...judges.scoring.missing import allowed_share
+from ...judges.scoring.missing_reasons import allowed_share
 from ...judges.scoring.run_scores import SEED
 from ...reports.comparison.stopped import RESUME
 from ..asked import AllAnswers
@@ -68,7 +68,7 @@ from ..results.documents import Spool
 from ..results.earlier import foretold, sources_of
 from ..results.judged_runs import JudgedRun, JudgedRuns
 from ..results.writer import sanitized
-from ..sampling import Sample, add_sample_arguments, check_sample_arguments
+from ..sampling import SampledAnswers, add_sample_arguments, check_sample_arguments
 from ..tables.score import ScoreLine, calls_line, runs_below, score_table, show_scores
 from ..terminal import print_json, say
 from ..until import GradingOrder, add_until_arguments, stop_rule_of
@@ -181,7 +181,7 @@ def _asked(
     if rule is not None:
         return GradingOrder(rule, list(responses), args.seed)
     if args.sample is not None:
-        return Sample(args, responses)
+        return SampledAnswers(args, responses)
     return AllAnswers(responses, census.n_answers, census.n_criteria)
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from ...judges.answer import GradedAnswer
 from ...judges.audit.correction import MIN_LABELLED_PROMPTS
 from ...judges.audit.label_rows import read_raters
-from ...judges.budget.next_label import Drawn, Rule, draw_labels, pooled
+from ...judges.budget.next_label import Drawn, DrawRule, draw_labels, pooled
 from ...judges.budget.rater_agreement import rater_agreement
 from ...judges.budget.two_judges import Unit
 from ...judges.data.columns import Columns
@@ -34,7 +34,7 @@ from ...judges.errors import ConfigError
 from ...judges.files import write_file
 from ...judges.scoring.item_scores import ScoredTable
 from ...reports.comparison.corrections import LabelSource, corrected_by, read_label_source
-from ...reports.pages.label_page import Question, label_page
+from ...reports.pages.label_page import LabelQuestion, label_page
 from ..flags import add_output, add_seed, require_output, require_seed
 from ..inputs import SignalInput, read_signal_input
 from ..tables.raters import raters_text
@@ -73,8 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--next",
-        choices=[rule.value for rule in Rule],
-        default=Rule.SCORE.value,
+        choices=[rule.value for rule in DrawRule],
+        default=DrawRule.SCORE.value,
         help="prefer what narrows the corrected score most (default), or what judges are unsure "
         "of or disagree on; or draw at random",
     )
@@ -119,11 +119,11 @@ def run(args: argparse.Namespace) -> int:
     if not answers:
         raise ConfigError("no answer to label in these results: all of them are absent")
     require_output(args)
-    drawn = draw_labels(answers, args.n, Unit(args.unit), Rule(args.next), args.seed)
+    drawn = draw_labels(answers, args.n, Unit(args.unit), DrawRule(args.next), args.seed)
     if not drawn:
         raise ConfigError(f"--n {args.n}: nothing was drawn; take more, or another --seed")
     questions = [
-        Question(d.answer.example, d.answer.text, d.criterion, d.probability) for d in drawn
+        LabelQuestion(d.answer.example, d.answer.text, d.criterion, d.probability) for d in drawn
     ]
     write_file(args.output, label_page(questions, raters, Unit(args.unit)))
     n_answers = len({id(draw.answer) for draw in drawn})

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
-from ..lint.findings import ADVICE, Finding, LintReport
+from ..lint.findings import ADVICE, LintFinding, LintReport
 from ..terminal import print_json, say
 
 MAX_SHOWN = 5
@@ -81,7 +81,7 @@ def _text(report: LintReport, most: int | None, rubrics: Mapping[str, str]) -> s
     elif not report.findings:
         lines.append("no findings")
     for rule, n in report.counts.items():
-        shared: dict[object, list[Finding]] = {}
+        shared: dict[object, list[LintFinding]] = {}
         for one in (finding for finding in report.findings if finding.rule is rule):
             rubric = rubrics.get(one.prompt_id, one.prompt_id)
             shared.setdefault((rubric, one.criteria, one.detail), []).append(one)
@@ -93,7 +93,7 @@ def _text(report: LintReport, most: int | None, rubrics: Mapping[str, str]) -> s
     return "\n".join(lines)
 
 
-def _place(finding: Finding, n_rows: int) -> str:
+def _place(finding: LintFinding, n_rows: int) -> str:
     numbers = ", ".join(str(i + 1) for i in finding.criteria)
     text = finding.prompt_id if n_rows == 1 else f"{n_rows} rows from {finding.prompt_id} on"
     text += f", criterion {numbers}" if numbers else ""

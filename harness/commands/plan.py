@@ -28,7 +28,7 @@ from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
 from ...reports.results.reader import read_runs
 from ..costs.call_costs import PlannedRun, Speed, Workload
-from ..costs.early import USUAL_SPREAD, Expected, spread_of
+from ..costs.early import USUAL_SPREAD, ExpectedPrompts, spread_of
 from ..costs.plan import CostPlan, Lengths, make_plan, read_pilot
 from ..costs.split import add_split_arguments, is_split, plan_split
 from ..flags import add_judge_choice
@@ -136,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _until(args: argparse.Namespace, rows: int, *, has_split: bool) -> list[Expected]:
+def _until(args: argparse.Namespace, rows: int, *, has_split: bool) -> list[ExpectedPrompts]:
     """Say how many prompts a rule would take, where one is given."""
     rule = stop_rule_of(
         args.until_decided, args.until_width, args.rope, args.sequence, "--until_decided"
@@ -157,10 +157,10 @@ def _until(args: argparse.Namespace, rows: int, *, has_split: bool) -> list[Expe
     if args.spread is None:
         measured = spread_of(read_runs([args.pilot])) if args.pilot is not None else None
         args.spread = USUAL_SPREAD if measured is None else round(measured, 3)
-    return Expected.each(rule, args.models, rows, args.spread)
+    return ExpectedPrompts.each(rule, args.models, rows, args.spread)
 
 
-def _until_text(plan: CostPlan, until: list[Expected], args: argparse.Namespace) -> str:
+def _until_text(plan: CostPlan, until: list[ExpectedPrompts], args: argparse.Namespace) -> str:
     """Lay out what a rule would take; its calls and money are a share of the whole's."""
     whole = plan.runs[-1]
     usd = whole.cost.cost_usd

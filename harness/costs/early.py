@@ -20,7 +20,7 @@ HealthBench Hard (gpt-4o-mini with and without a second pass, judged by gpt-4.1)
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedPrompts:
     """What a rule is expected to take where the true difference is so large."""
 
     difference: float
@@ -30,7 +30,9 @@ class Expected:
     """Of all prompts, and so of calls and money; 1 where all do not do."""
 
     @classmethod
-    def each(cls, rule: StopRule, n_models: int, n_most: int, spread: float) -> list[Expected]:
+    def each(
+        cls, rule: StopRule, n_models: int, n_most: int, spread: float
+    ) -> list[ExpectedPrompts]:
         """Give it for differences from small to large; once where the width alone counts."""
         sizes = PLANNED_DIFFERENCES if rule.level is not None and n_models > 1 else (0.0,)
         found = [

@@ -46,7 +46,7 @@ IN_PROCESS = {"vllm", "local"}
 
 
 @dataclass(frozen=True, slots=True)
-class Pilot:
+class PilotRun:
     """What a measured run says of a judge."""
 
     path: str
@@ -58,7 +58,7 @@ class Pilot:
     latency_s: float | None
 
 
-def read_pilot(path: Path) -> Pilot:
+def read_pilot(path: Path) -> PilotRun:
     """Read the newest result file of a judge below a path.
 
     Raises:
@@ -83,7 +83,7 @@ def read_pilot(path: Path) -> Pilot:
     )
 
 
-def _pilot_of(name: str, judge: Mapping[str, object]) -> Pilot | None:
+def _pilot_of(name: str, judge: Mapping[str, object]) -> PilotRun | None:
     """Read what a run says of its judge; None where it made no call."""
     tokens, outcomes = mapping(judge.get("tokens")), mapping(judge.get("outcomes"))
     calls, prompt = _number(judge.get("calls")), _number(tokens.get("prompt"))
@@ -91,7 +91,7 @@ def _pilot_of(name: str, judge: Mapping[str, object]) -> Pilot | None:
     if not (calls > 0 and prompt > 0 and n_verdicts >= 1):
         return None
     latency = mapping(judge.get("latency_s")).get("p50")
-    return Pilot(
+    return PilotRun(
         name,
         str(judge.get("digest")),
         prompt / calls,
@@ -165,7 +165,7 @@ def make_plan(
     lengths: Lengths,
     given: frozenset[str] = frozenset(),
     speed: Speed,
-    pilot: Pilot | None = None,
+    pilot: PilotRun | None = None,
 ) -> CostPlan:
     """Plan a judge's work at a hundredth, a tenth and the whole of it.
 
@@ -254,7 +254,7 @@ def _with_latency(
     return replace(speed, latency_s=latency)
 
 
-def _shape(part: Part, lengths: Lengths, pilot: Pilot | None, work: Workload) -> CallShape:
+def _shape(part: Part, lengths: Lengths, pilot: PilotRun | None, work: Workload) -> CallShape:
     shape = call_shape(
         part.judge,
         prompt_tokens=lengths.prompt,
@@ -274,7 +274,7 @@ def _planned(
 
 
 def _length_notes(
-    lengths: Lengths, given: frozenset[str], pilot: Pilot | None
+    lengths: Lengths, given: frozenset[str], pilot: PilotRun | None
 ) -> Iterator[Assumption]:
     for name in ("prompt", "answer", "criterion", "reply"):
         source = "given" if name in given else "assumed; give the number, or --pilot"

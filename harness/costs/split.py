@@ -51,7 +51,7 @@ def add_split_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class SplitCost:
     """What one share costs and gives."""
 
     share: float
@@ -66,8 +66,8 @@ class Split:
 class SplitPlan:
     """The shares, and the one that is chosen."""
 
-    chosen: Split | None
-    splits: tuple[Split, ...]
+    chosen: SplitCost | None
+    splits: tuple[SplitCost, ...]
     why: str
     """Why none is chosen, or what it is chosen for."""
     source: str
@@ -153,9 +153,9 @@ def plan_split(args: argparse.Namespace, whole: PlannedRun) -> SplitPlan:
         source += "; a call holds several criteria, so that calls fall less than the share"
     n = whole.work.rows
 
-    def split(share: float) -> Split:
+    def split(share: float) -> SplitCost:
         usd = whole.cost.cost_usd
-        return Split(
+        return SplitCost(
             share,
             round(share * whole.cost.calls),
             None if usd is None else share * usd,

@@ -11,7 +11,7 @@ from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
 from ...judges.grader import Grader, open_grader
 from ...judges.rubric import Example
-from ...judges.scoring.missing import allowed_share
+from ...judges.scoring.missing_reasons import allowed_share
 from ..flags import told
 from ..terminal import say
 

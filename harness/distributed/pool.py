@@ -20,7 +20,7 @@ from typing import Any
 from ...judges.answer import Answer
 from ...judges.errors import ConfigError, StoreError
 from ...judges.verdict import Outcome, Verdict
-from .worker import Account, Item, Missing, Place, Report, Worker
+from .worker import Account, Item, Missing, Report, StorePlace, Worker
 
 IN_FLIGHT = 2
 """Chunks that lie with a worker: while one drains, the other fills its pool."""
@@ -105,7 +105,7 @@ class PoolPlan:
     """Of a worker."""
     has_budget: bool
     """Whether calls or money are bounded: a worker that dies then takes its share with it."""
-    place: Place
+    place: StorePlace
     """The store as the driver reaches it."""
     deadline_s: float | None = None
     """Of the whole run."""

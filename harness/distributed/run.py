@@ -18,12 +18,12 @@ from ...judges.errors import ConfigError
 from ...judges.files import user_path
 from ...judges.grader import Grader, open_grader
 from ...judges.rubric import Example
-from ...judges.scoring.missing import MissingVerdicts
+from ...judges.scoring.missing_reasons import MissingVerdicts
 from ...judges.store.sqlite_file import open_store_file
 from ...judges.verdict import Verdict
 from .cluster import ray_session
 from .pool import Feeder, PoolOutcome, PoolPlan, WorkerPool, not_shared
-from .worker import Place, rows_of
+from .worker import StorePlace, rows_of
 
 MIN_CHUNK, MAX_CHUNK = 4, 512
 """Answers a worker gets at a time, where nobody says it."""
@@ -97,12 +97,12 @@ def grade_over_workers(
     chunk = request.chunk or chunk_size(each[0]["max_concurrency"], examples)
     feeder = Feeder(request.responses, chunk)
     with ray_session(request.address, len(each)) as ray:
-        if Place.of(str(store)).host:
+        if StorePlace.of(str(store)).host:
             check_hosts(ray.nodes())
         if isinstance(store, Path):
             open_store_file(store).close()  # workers are to find it, and make none
         has_budget = limits.max_calls is not None or limits.max_cost is not None
-        plan = PoolPlan(each, n_gpus, has_budget, Place.of(str(store)), limits.deadline_s)
+        plan = PoolPlan(each, n_gpus, has_budget, StorePlace.of(str(store)), limits.deadline_s)
         outcome = WorkerPool(ray, plan, feeder, ray.put(dict(examples))).run()
     return WorkersRun(outcome, feeder.n_answers, len(each))
 

@@ -63,7 +63,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StorePlace:
     """The store as a worker reaches it: two places are equal where it is the same store."""
 
     host: str
@@ -72,7 +72,7 @@ class Place:
     """Device and number of the file there; None where there is none."""
 
     @classmethod
-    def of(cls, store: str) -> Place:
+    def of(cls, store: str) -> StorePlace:
         """Look where a path or an address leads from this process."""
         if is_address(store):
             parts = urlsplit(store)
@@ -99,14 +99,14 @@ class Worker:
         self._n_accounts = 0
         self._lock = threading.Lock()
 
-    def ready(self) -> Place:
+    def ready(self) -> StorePlace:
         """Say which store this worker writes, once it can work.
 
         Raises:
             ConfigError: The judge cannot be built here: a key or a file is missing.
         """
         self._open()
-        return Place.of(str(self._options["store"]))
+        return StorePlace.of(str(self._options["store"]))
 
     def grade(self, items: Sequence[Item]) -> Report:
         """Grade answers into the store.

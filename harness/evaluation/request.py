@@ -12,7 +12,7 @@ from pathlib import Path
 from ...judges.errors import ConfigError, UnknownNameError
 from ...judges.judge_options import parse_judge_args
 from ...judges.options.reader import plain, read_options
-from ...judges.scoring.missing import allowed_share
+from ...judges.scoring.missing_reasons import allowed_share
 from ...tasks.models import BASELINE_PREFIX, Baseline
 from ...tasks.settings import TaskSettings
 

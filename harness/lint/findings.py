@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
-class Rule(StrEnum):
+class LintRule(StrEnum):
     """What a finding is about."""
 
     NO_POSITIVE = "no-positive-points"
@@ -35,41 +35,42 @@ class Rule(StrEnum):
 
 
 ADVICE = {
-    Rule.NO_POSITIVE: "no criterion has positive points, so the HealthBench score is undefined",
-    Rule.LONE_PITFALL: "the rubric's only negative criterion: it alone decides the penalty of the "
-    "rewards hybrid and complexity, whatever its points",
-    Rule.LEVERAGE: "a negative criterion that outweighs all positive points together",
-    Rule.COMPOUND: "several demands in one criterion, met only if all are; split it",
-    Rule.DUPLICATE: "the same criterion twice: paid for twice and counted twice",
-    Rule.CONTRADICTION: "two criteria of one rubric that cannot both be earned",
-    Rule.SIGN_WORDING: "the wording contradicts the polarity; set 'polarity' explicitly",
-    Rule.VAGUE: "too vague for a judge to check",
-    Rule.LONG: "a long rubric: each criterion costs a judge call and may be judged wrongly",
-    Rule.SINGLE: "a single criterion: a group has a learning signal only where answers "
+    LintRule.NO_POSITIVE: "no criterion has positive points, so the HealthBench score is undefined",
+    LintRule.LONE_PITFALL: "the rubric's only negative criterion: it alone decides the penalty of "
+    "the rewards hybrid and complexity, whatever its points",
+    LintRule.LEVERAGE: "a negative criterion that outweighs all positive points together",
+    LintRule.COMPOUND: "several demands in one criterion, met only if all are; split it",
+    LintRule.DUPLICATE: "the same criterion twice: paid for twice and counted twice",
+    LintRule.CONTRADICTION: "two criteria of one rubric that cannot both be earned",
+    LintRule.SIGN_WORDING: "the wording contradicts the polarity; set 'polarity' explicitly",
+    LintRule.VAGUE: "too vague for a judge to check",
+    LintRule.LONG: "a long rubric: each criterion costs a judge call and may be judged wrongly",
+    LintRule.SINGLE: "a single criterion: a group has a learning signal only where answers "
     "differ in it",
-    Rule.NEVER_MET: "no answer meets it: it costs calls and gives no learning signal",
-    Rule.ALWAYS_MET: "every answer meets it: it costs calls and gives no learning signal",
-    Rule.LEVEL_ORDER: "points go up and down along an ordinal scale; reorder the levels, or set "
-    "scale: nominal",
-    Rule.LEVEL_SAME: "two levels with the same text, or with the same points on an ordinal scale",
-    Rule.LEVEL_FLOOR: "no level is worth 0 points or has the other sign, so every answer earns or "
-    "loses points",
-    Rule.LEVEL_UNREACHED: "no answer reaches the level: unclear, impossible, or not needed",
-    Rule.SCALES: "the same question on two scales: a judge may answer them differently",
-    Rule.GATE_CLOSED: "the gate caps every answer, so the rest of the rubric hardly counts",
-    Rule.GATE_IDLE: "a gate with a cap of 1 or more never applies: no score is above 1",
-    Rule.REQUIRED_NEVER: "no answer meets what it requires, so it never counts",
-    Rule.NOT_APPLICABLE: "does not apply in more than half of the verdicts",
-    Rule.REFERENCE_SHOWN: "the prompt contains the reference, so the model sees it too",
+    LintRule.NEVER_MET: "no answer meets it: it costs calls and gives no learning signal",
+    LintRule.ALWAYS_MET: "every answer meets it: it costs calls and gives no learning signal",
+    LintRule.LEVEL_ORDER: "points go up and down along an ordinal scale; reorder the levels, or "
+    "set scale: nominal",
+    LintRule.LEVEL_SAME: "two levels with the same text, or with the same points on an ordinal "
+    "scale",
+    LintRule.LEVEL_FLOOR: "no level is worth 0 points or has the other sign, so every answer earns "
+    "or loses points",
+    LintRule.LEVEL_UNREACHED: "no answer reaches the level: unclear, impossible, or not needed",
+    LintRule.SCALES: "the same question on two scales: a judge may answer them differently",
+    LintRule.GATE_CLOSED: "the gate caps every answer, so the rest of the rubric hardly counts",
+    LintRule.GATE_IDLE: "a gate with a cap of 1 or more never applies: no score is above 1",
+    LintRule.REQUIRED_NEVER: "no answer meets what it requires, so it never counts",
+    LintRule.NOT_APPLICABLE: "does not apply in more than half of the verdicts",
+    LintRule.REFERENCE_SHOWN: "the prompt contains the reference, so the model sees it too",
 }
 """What each finding means: printed beside it, listed in docs/signal.md."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LintFinding:
     """One thing to look at."""
 
-    rule: Rule
+    rule: LintRule
     prompt_id: str
     criteria: tuple[int, ...]
     """Positions in the rubric, from 0; empty where the whole rubric is meant."""
@@ -90,15 +91,15 @@ class LintReport:
     """Share of the absolute points that are negative."""
     without_negative: float
     """Share of the rubrics without a negative criterion."""
-    findings: tuple[Finding, ...]
+    findings: tuple[LintFinding, ...]
     polarity: str | None
     """That it looks reversed, by graded reference answers; None where nothing says so."""
 
     @property
-    def counts(self) -> dict[Rule, int]:
+    def counts(self) -> dict[LintRule, int]:
         """Count findings by rule, in the order of the rules."""
         found = Counter(finding.rule for finding in self.findings)
-        return {rule: found[rule] for rule in Rule if found[rule]}
+        return {rule: found[rule] for rule in LintRule if found[rule]}
 
     def to_json(self) -> dict[str, object]:
         """Give the plain form."""

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ...judges.rubric import Criterion, Example
-from .findings import Finding, Rule
+from .findings import LintFinding, LintRule
 
 MIN_CONTAINED_CHARS = 40
 """A reference at least so long is found inside a turn, a shorter one where it is the whole turn."""
 
 
-def of_forms(example: Example) -> Iterator[Finding]:
+def of_forms(example: Example) -> Iterator[LintFinding]:
     """Find what is wrong with a rubric's levels, gates and references, by their text alone."""
     turns = [" ".join(message.content.split()) for message in example.prompt]
     if _is_shown(example.reference, turns):
-        yield Finding(Rule.REFERENCE_SHOWN, example.prompt_id, ())
+        yield LintFinding(LintRule.REFERENCE_SHOWN, example.prompt_id, ())
     for place, criterion in enumerate(example.rubric.criteria):
         if _is_shown(criterion.reference, turns):
-            yield Finding(Rule.REFERENCE_SHOWN, example.prompt_id, (place,))
+            yield LintFinding(LintRule.REFERENCE_SHOWN, example.prompt_id, (place,))
         for rule, detail in (*_of_levels(criterion), *_of_gate(criterion)):
-            yield Finding(rule, example.prompt_id, (place,), detail)
+            yield LintFinding(rule, example.prompt_id, (place,), detail)
 
 
 def _is_shown(reference: str | None, turns: list[str]) -> bool:
@@ -31,18 +31,18 @@ def _is_shown(reference: str | None, turns: list[str]) -> bool:
     return bool(text) and any(text == turn or (is_long and text in turn) for turn in turns)
 
 
-def _of_levels(criterion: Criterion) -> Iterator[tuple[Rule, str]]:
+def _of_levels(criterion: Criterion) -> Iterator[tuple[LintRule, str]]:
     points = [level.points for level in criterion.levels]
     if not points:
         return
     shown = ", ".join(f"{each:g}" for each in points)
     steps = [after - before for before, after in pairwise(points)]
     if not criterion.is_nominal and min(steps) < 0 < max(steps):
-        yield Rule.LEVEL_ORDER, f"points {shown}"
+        yield LintRule.LEVEL_ORDER, f"points {shown}"
     for first, other in _overlaps(criterion):
-        yield Rule.LEVEL_SAME, f"levels {first} and {other}, points {shown}"
+        yield LintRule.LEVEL_SAME, f"levels {first} and {other}, points {shown}"
     if min(points) > 0 or max(points) < 0:
-        yield Rule.LEVEL_FLOOR, f"points {shown}"
+        yield LintRule.LEVEL_FLOOR, f"points {shown}"
 
 
 def _overlaps(criterion: Criterion) -> Iterator[tuple[int, int]]:
@@ -57,12 +57,12 @@ def _overlaps(criterion: Criterion) -> Iterator[tuple[int, int]]:
             yield same, place
 
 
-def _of_gate(criterion: Criterion) -> Iterator[tuple[Rule, str]]:
+def _of_gate(criterion: Criterion) -> Iterator[tuple[LintRule, str]]:
     gate = criterion.gate
     if gate is None:
         return
     if gate.cap >= 1:
-        yield Rule.GATE_IDLE, f"cap {gate.cap:g}"
+        yield LintRule.GATE_IDLE, f"cap {gate.cap:g}"
     best = max((level.points for level in criterion.levels), default=None)
     if gate.level is not None and criterion.levels[gate.level].points == best:
-        yield Rule.GATE_CLOSED, f"level {gate.level} has the most points"
+        yield LintRule.GATE_CLOSED, f"level {gate.level} has the most points"

@@ -12,7 +12,7 @@ from statistics import median
 
 from ...judges.answer import GradedAnswer
 from ...judges.rubric import Example
-from .findings import Finding, LintReport, Rule
+from .findings import LintFinding, LintReport, LintRule
 from .forms import of_forms
 from .polarity import polarity_words
 from .recorded import of_verdicts
@@ -50,27 +50,27 @@ def lint_rubrics(examples: Sequence[Example], graded: Sequence[GradedAnswer] = (
     )
 
 
-def _of_example(example: Example) -> Iterator[Finding]:
+def _of_example(example: Example) -> Iterator[LintFinding]:
     criteria = example.rubric.criteria
 
-    def found(rule: Rule, *positions: int, detail: str = "") -> Finding:
-        return Finding(rule, example.prompt_id, positions, detail)
+    def found(rule: LintRule, *positions: int, detail: str = "") -> LintFinding:
+        return LintFinding(rule, example.prompt_id, positions, detail)
 
     positive = example.rubric.positive_points
     negatives = [i for i, criterion in enumerate(criteria) if criterion.points < 0]
     if positive == 0:
-        yield found(Rule.NO_POSITIVE)
+        yield found(LintRule.NO_POSITIVE)
     if len(criteria) == 1:
-        yield found(Rule.SINGLE, 0)
+        yield found(LintRule.SINGLE, 0)
     if len(criteria) > LONG_RUBRIC:
-        yield found(Rule.LONG, detail=f"{len(criteria)} criteria")
+        yield found(LintRule.LONG, detail=f"{len(criteria)} criteria")
     if len(negatives) == 1 and len(criteria) > 1:
         share = -criteria[negatives[0]].points / (positive + example.rubric.negative_points)
-        yield found(Rule.LONE_PITFALL, *negatives, detail=f"{share:.0%} of the points")
+        yield found(LintRule.LONE_PITFALL, *negatives, detail=f"{share:.0%} of the points")
     for i in negatives:
         if positive > 0 and -criteria[i].points >= LEVERAGE * positive:
             yield found(
-                Rule.LEVERAGE, i, detail=f"{criteria[i].points:g} against {positive:g} positive"
+                LintRule.LEVERAGE, i, detail=f"{criteria[i].points:g} against {positive:g} positive"
             )
     for i, criterion in enumerate(criteria):
         # with levels: the question is short, and the levels say what is looked for

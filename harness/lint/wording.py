@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ...judges.data.criteria import polarity_from_wording
 from ...judges.rubric import Criterion, Example, Polarity
-from .findings import Finding, Rule
+from .findings import LintFinding, LintRule
 
 NEAR_DUPLICATE = 0.85
 """Jaccard similarity of the words of two criteria above which they ask the same."""
@@ -74,10 +74,10 @@ _FAULT = re.compile(
     r"overlooks?\b|ignores?\b|incorrectly\b|wrongly\b|falsely\b|inappropriately\b)",
     re.I,
 )
-WORDING_RULES: tuple[tuple[Rule, Callable[[Criterion], bool]], ...] = (
-    (Rule.COMPOUND, _is_compound),
-    (Rule.VAGUE, _is_vague),
-    (Rule.SIGN_WORDING, _is_at_odds),
+WORDING_RULES: tuple[tuple[LintRule, Callable[[Criterion], bool]], ...] = (
+    (LintRule.COMPOUND, _is_compound),
+    (LintRule.VAGUE, _is_vague),
+    (LintRule.SIGN_WORDING, _is_at_odds),
 )
 
 _WORD = re.compile(r"\w+")
@@ -88,7 +88,7 @@ _NEGATIONS = frozenset(
 _TURNING = _NEGATIONS - {"doe", "t"}
 
 
-def pairs(example: Example) -> Iterator[Finding]:
+def pairs(example: Example) -> Iterator[LintFinding]:
     """Name, for each criterion, the first one before it that it repeats or contradicts."""
     criteria = example.rubric.criteria
     words = [_words(criterion) for criterion in criteria]
@@ -99,10 +99,10 @@ def pairs(example: Example) -> Iterator[Finding]:
     ]
     for j, i in enumerate(_alike_before(words, bags)):
         if i is not None:
-            rule = Rule.DUPLICATE if is_good[i] == is_good[j] else Rule.CONTRADICTION
+            rule = LintRule.DUPLICATE if is_good[i] == is_good[j] else LintRule.CONTRADICTION
             if words[i] == words[j] and scale_of(criteria[i]) != scale_of(criteria[j]):
-                rule = Rule.SCALES
-            yield Finding(rule, example.prompt_id, (i, j))
+                rule = LintRule.SCALES
+            yield LintFinding(rule, example.prompt_id, (i, j))
 
 
 def _alike_before(

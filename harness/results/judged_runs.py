@@ -16,7 +16,7 @@ from ...judges.errors import OutputError, RubricbeatError
 from ...judges.files import alone_in
 from ...judges.grader import Grader
 from ...judges.scoring.item_scores import ScoredTable
-from ...judges.scoring.missing import MissingVerdicts
+from ...judges.scoring.missing_reasons import MissingVerdicts
 from ...judges.scoring.run_scores import LENGTH_PENALTIES, ScoredAnswers, summarise_scored
 from ...judges.scoring.verdict_table import PackedAnswers
 from ...reports.results.samples import samples_below

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from ...judges.errors import ConfigError, RubricbeatError, in_words
 from ..terminal import say
-from .connections import Connection, Gate
+from .connections import Connection, ConnectionLimit
 from .forms import score_openrlhf, score_slime
 from .service import Service
 from .wire import RequestError, parsed, score_request
@@ -73,7 +73,7 @@ class App:
         """Clients that were not there any more when their reply was."""
         self._began = time.monotonic()
         self._statuses: Counter[int] = Counter()
-        self.gate = Gate(bounds.connections, bounds.head_s)
+        self.gate = ConnectionLimit(bounds.connections, bounds.head_s)
         self._server = web.Server(self._handle, access_log=None)
         self._listening: asyncio.Server | None = None
 

@@ -18,7 +18,7 @@ _FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Lengt
 
 
 @dataclass(slots=True)
-class Gate:
+class ConnectionLimit:
     """Counts the connections of a server, and bounds them."""
 
     most: int
@@ -32,7 +32,9 @@ class Gate:
 class Connection(web.RequestHandler):
     """A connection of aiohttp whose requests must begin in time."""
 
-    def __init__(self, server: web.Server, gate: Gate, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, server: web.Server, gate: ConnectionLimit, loop: asyncio.AbstractEventLoop
+    ) -> None:
         """Wait for a connection, of which the gate counts all."""
         super().__init__(
             server,

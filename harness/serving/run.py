@@ -21,7 +21,7 @@ WANTED_FILES = 8_192
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerSettings:
     """Where a server listens, and what it asks for."""
 
     host: str = "127.0.0.1"
@@ -52,7 +52,10 @@ class Place:
 
 
 def serve(
-    make: Callable[[], Service], place: Place, bounds: Bounds, announce: Callable[[str], None]
+    make: Callable[[], Service],
+    place: ServerSettings,
+    bounds: Bounds,
+    announce: Callable[[str], None],
 ) -> int:
     """Serve until SIGTERM or SIGINT; a second one ends everything at once.
 
@@ -71,7 +74,10 @@ def serve(
 
 
 async def _serve(
-    make: Callable[[], Service], place: Place, bounds: Bounds, announce: Callable[[str], None]
+    make: Callable[[], Service],
+    place: ServerSettings,
+    bounds: Bounds,
+    announce: Callable[[str], None],
 ) -> int:
     app = App(make(), place.token, bounds)
     loop = asyncio.get_running_loop()

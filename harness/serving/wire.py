@@ -17,7 +17,7 @@ from ...judges.data.examples import example_from_row
 from ...judges.errors import DataError, near_names
 from ...judges.rewards import Reward
 from ...judges.rubric import Example
-from ...judges.scoring.missing import MissingVerdicts
+from ...judges.scoring.missing_reasons import MissingVerdicts
 
 FIELDS = ("items", "rewards", "verdicts")
 ITEM_FIELDS = ("row", "prompt_id", "answers")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ...judges.scoring.estimates import Estimate
 from ...judges.signal.advantages import Scale
 from ...judges.signal.replay.gains import Standing
-from ...judges.signal.replay.study import Arm, Replayed
+from ...judges.signal.replay.study import Replayed, ReplayedArm
 from ...judges.signal.replay.words import facts, measured, sentences
 from ...reports.numbers import share
 from .signal import WIDTH, table
@@ -34,7 +34,7 @@ def replay_rows(found: Replayed) -> list[dict[str, object]]:
     return [_row(arm, found.has_gold) for arm in found.arms]
 
 
-def _row(arm: Arm, has_gold: bool) -> dict[str, object]:
+def _row(arm: ReplayedArm, has_gold: bool) -> dict[str, object]:
     row: dict[str, object] = {
         "reward": arm.reward,
         "scale": arm.scale.value,

@@ -61,7 +61,7 @@ class Corrected:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FigurePart:
     """The part of a figure that hangs on verdicts of one kind."""
 
     sums_PKK: Floats
@@ -83,7 +83,7 @@ class Part:
         *,
         rates: ErrorRates,
         name: str = "",
-    ) -> Part:
+    ) -> FigurePart:
         """Sum verdicts by prompt.
 
         Args:
@@ -138,7 +138,7 @@ class Part:
 
 
 def corrected_sum(
-    parts: Sequence[Part],
+    parts: Sequence[FigurePart],
     floor_P: Floats,
     counts_P: Floats,
     *,
@@ -186,7 +186,7 @@ def corrected_sum(
     return Corrected(raw, value, min(low, value), max(high, value), method=ROGAN_GLADEN)
 
 
-def _refusal(parts: Sequence[Part]) -> str | None:
+def _refusal(parts: Sequence[FigurePart]) -> str | None:
     """Say why a figure cannot be corrected; None where it can, but for a small part."""
     unknown = [part for part in parts if part.rates.refused is not None and part.size > 0]
     size = sum(part.size for part in parts)

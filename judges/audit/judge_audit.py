@@ -15,7 +15,7 @@ import numpy as np
 from ..answer import GradedAnswer
 from ..rubric import Polarity
 from ..scoring.estimates import Estimate
-from ..scoring.jackknife import Curve, LeftOut, rate, ratio_of
+from ..scoring.jackknife import IntervalScale, LeftOut, rate, ratio_of
 from ..scoring.plain_form import plain_fields
 from ..scoring.rubric_arrays import Bools, Floats
 from .agreement import (
@@ -39,7 +39,7 @@ from .error_rates import Stratum
 from .labels import AuditTable, sums_by
 from .levels import LevelAudit
 
-CURVES = {"kappa": Curve.PLAIN}
+CURVES = {"kappa": IntervalScale.PLAIN}
 """Of figures that are no shares; all others have a logit."""
 
 
@@ -173,7 +173,9 @@ def judge_figures(table: AuditTable) -> JudgeFigures:
         n_without_verdict=table.n_without_verdict,
         n_pairs=int(total.sum()),
         counts=dict(zip(CELLS, map(float, total), strict=True)),
-        figures={name: one.estimate(CURVES.get(name, Curve.LOGIT)) for name, one in found.items()},
+        figures={
+            name: one.estimate(CURVES.get(name, IntervalScale.LOGIT)) for name, one in found.items()
+        },
         n_answer_pairs=int(_pairs_of(table).n_P.sum()),
         calibration=calibration(table.probability_N, table.label_share_N),
     )

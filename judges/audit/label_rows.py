@@ -19,7 +19,7 @@ from ..data.streams import name_of, names_apart
 from ..data.verdict_words import says_not_applicable
 from ..errors import DataError
 from ..rubric import Criterion, Example, Rubric, digest_of_prompt
-from ..scoring.missing import NOT_DRAWN
+from ..scoring.missing_reasons import NOT_DRAWN
 from ..shares import suited
 from .labels import CHANCE_FIELD, Label, LabelledAnswer, have_chances, why_not
 

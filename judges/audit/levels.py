@@ -18,7 +18,7 @@ import numpy as np
 from ..answer import GradedAnswer
 from ..rubric import Criterion
 from ..scoring.estimates import Estimate
-from ..scoring.jackknife import Curve, LeftOut, ratio_of
+from ..scoring.jackknife import IntervalScale, LeftOut, ratio_of
 from ..scoring.plain_form import plain_fields
 from ..scoring.points import ratio
 from ..scoring.rubric_arrays import Floats
@@ -221,13 +221,13 @@ def _scale(pairs: Sequence[_Pair], n_prompts: int) -> ScaleAudit:
 
 
 _CURVES = {
-    "accuracy": Curve.LOGIT,
-    "kappa": Curve.PLAIN,
-    "kappa_linear": Curve.FISHER,
-    "kappa_quadratic": Curve.FISHER,
-    "tau_b": Curve.FISHER,
-    "judge_share": Curve.PLAIN,
-    "label_share": Curve.PLAIN,
+    "accuracy": IntervalScale.LOGIT,
+    "kappa": IntervalScale.PLAIN,
+    "kappa_linear": IntervalScale.FISHER,
+    "kappa_quadratic": IntervalScale.FISHER,
+    "tau_b": IntervalScale.FISHER,
+    "judge_share": IntervalScale.PLAIN,
+    "label_share": IntervalScale.PLAIN,
 }
 
 
@@ -356,7 +356,9 @@ def _na_audit(pairs: Sequence[_Pair], n_prompts: int) -> NaAudit | None:
         n_pairs=len(known),
         counts=dict(zip(("both", "judge", "label", "neither"), map(float, total), strict=True)),
         figures={
-            name: figures[of].estimate(Curve.PLAIN if of == "kappa" else Curve.LOGIT)
+            name: figures[of].estimate(
+                IntervalScale.PLAIN if of == "kappa" else IntervalScale.LOGIT
+            )
             for name, of in _NA_FIGURES.items()
         },
         share_by_rater={rater: sum(flags) / len(flags) for rater, flags in said.items()},

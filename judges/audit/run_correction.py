@@ -21,7 +21,7 @@ from ..scoring.item_scores import PASS_RULES, Items, ScoredTable
 from ..scoring.rubric_arrays import Bools, Floats
 from ..scoring.verdict_table import VerdictTable
 from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates
-from .correction import ROGAN_GLADEN, Corrected, Part, corrected_sum
+from .correction import ROGAN_GLADEN, Corrected, FigurePart, corrected_sum
 from .error_rates import Stratum
 from .labels import Codes, full_level, sums_by
 
@@ -137,7 +137,7 @@ class _Run:
         """Sum a number of each answer by prompt."""
         return sums_by(self.table.prompt_N, values_N, len(self.table.prompt_ids))
 
-    def parts(self, weight_NC: Floats, answered_NC: Bools) -> list[Part]:
+    def parts(self, weight_NC: Floats, answered_NC: Bools) -> list[FigurePart]:
         """Split sum w s by what the audit knows of the errors on each kind of criterion."""
         code_V = self.code_NC[answered_NC]
         unseen = [code for code, one in enumerate(self.strata) if not self.audit.has_seen(one)]
@@ -146,7 +146,7 @@ class _Run:
         for code in np.unique(code_V).tolist():
             stratum, at = self.strata[code], answered_NC & (self.code_NC == code)
             shares_VK = self.shares_NCK[at][:, : stratum.n_levels]
-            part = Part.of(
+            part = FigurePart.of(
                 weight_NC[at][:, None] * shares_VK,
                 self.level_NC[at],
                 self.table.prompt_N[np.nonzero(at)[0]],
@@ -201,7 +201,11 @@ def _conditions_fault(table: VerdictTable, scored_N: Bools) -> str | None:
 
 
 def _summed(
-    run: _Run, parts: Sequence[Part], floor_P: Floats, n_P: Floats, bounds: tuple[float, float]
+    run: _Run,
+    parts: Sequence[FigurePart],
+    floor_P: Floats,
+    n_P: Floats,
+    bounds: tuple[float, float],
 ) -> Corrected:
     """Correct a mean, unless there are too few prompts for an interval."""
     found = corrected_sum(parts, floor_P, n_P, seed=run.seed, bounds=bounds)
@@ -265,7 +269,7 @@ def _passing(run: _Run, rule: str, fault: str | None) -> Corrected:
     if fault is not None or rates is None:
         return Corrected(float(passes_V.mean()), method=ROGAN_GLADEN, refused=fault)
     worth_VK, prompt_V = np.tile([1.0, 0.0], (len(passes_V), 1)), run.table.prompt_N[known_N]
-    part = Part.of(worth_VK, np.where(passes_V == 1, 0, 1), prompt_V, len(n_P), rates=rates)
+    part = FigurePart.of(worth_VK, np.where(passes_V == 1, 0, 1), prompt_V, len(n_P), rates=rates)
     return _summed(run, [part], np.zeros_like(n_P), n_P, (0.0, 1.0))
 
 

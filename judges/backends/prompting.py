@@ -17,7 +17,7 @@ from ..answer import seen_of, view_of
 from ..errors import ConfigError
 from ..judge import Question
 from ..replies.parsing import IN_REASONING, parse_group, parse_rating, parse_verdict
-from ..replies.readings import Expected, Parsed
+from ..replies.readings import AllowedReply, Parsed
 from ..replies.reasoning import TABLE, Marks, split_reasoning
 from ..rubric import Criterion, Example
 from ..verdict import Outcome, Rating, Verdict
@@ -342,12 +342,12 @@ def _with_usage(verdict: Verdict, earlier: Completion, sign: int = 1) -> Verdict
     )
 
 
-def expected_of(criterion: Criterion) -> Expected:
+def expected_of(criterion: Criterion) -> AllowedReply:
     """Give what a reply may say of a criterion."""
-    return Expected(tuple(level.text for level in criterion.levels), criterion.na is not None)
+    return AllowedReply(tuple(level.text for level in criterion.levels), criterion.na is not None)
 
 
-def _one_word(text: str, expected: Expected, marks: Marks) -> Parsed:
+def _one_word(text: str, expected: AllowedReply, marks: Marks) -> Parsed:
     """Read a reply that is Yes or No, or the number of one of the choices, and nothing else."""
     split = split_reasoning(text, marks)
     if split.is_cut_off:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypedDict
 
-from ..replies.readings import MET_OR_NOT, Expected, Parsed
+from ..replies.readings import MET_OR_NOT, AllowedReply, Parsed
 from ..verdict import TIE, Outcome, Verdict
 
 MAX_REPLY_CHARS = 4_000
@@ -115,7 +115,7 @@ class Completion:
         )
 
     def verdict(
-        self, parsed: Parsed, place: int | None = None, expected: Expected = MET_OR_NOT
+        self, parsed: Parsed, place: int | None = None, expected: AllowedReply = MET_OR_NOT
     ) -> Verdict:
         """Word what was read in this reply as a verdict, or why there is none.
 
@@ -178,7 +178,7 @@ class Completion:
         """Whether the endpoint's filter ended the reply, in whatever words it says so."""
         return bool(_FILTERED.match(self.finish_reason))
 
-    def weighed(self, min_mass: float, expected: Expected = MET_OR_NOT) -> Verdict:
+    def weighed(self, min_mass: float, expected: AllowedReply = MET_OR_NOT) -> Verdict:
         """Weigh what may be said at the first token of the reply, whichever of it was drawn.
 
         Yes against No; where more may be said, the numbers of the choices: the levels (of a plain

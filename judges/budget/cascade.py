@@ -279,7 +279,7 @@ def pick(
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredCascade:
     """A cascade on prompts that it was not picked on."""
 
     agreement: Estimate
@@ -311,7 +311,7 @@ class Measured:
     to_json = plain_fields
 
 
-def measure(cascade: Cascade, said: Members, dear: int) -> Measured:
+def measure(cascade: Cascade, said: Members, dear: int) -> MeasuredCascade:
     """Measure a cascade on the other half.
 
     Args:
@@ -347,7 +347,7 @@ def measure(cascade: Cascade, said: Members, dear: int) -> Measured:
     _, first_N = np.unique(said.answer_N, return_index=True)
     first_N = first_N[~lost_N[first_N]]
     answers_P = np.bincount(prompt_N[first_N], minlength=len(prompts)).astype(np.float64)
-    return Measured(
+    return MeasuredCascade(
         agreement=rate(agreed_P, n_P),
         calls_saved=_saved(by_prompt(last_N != dear), n_P),
         usd_saved=_saved(by_prompt(1 - usd_N / dear_usd), n_P) if is_priced else Estimate(None),

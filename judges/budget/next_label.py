@@ -26,7 +26,7 @@ from ..scoring.verdict_table import Codes, VerdictTable
 from .two_judges import Unit, chances, draw, expected_error
 
 
-class Rule(StrEnum):
+class DrawRule(StrEnum):
     """By what the chance of a unit is set."""
 
     SCORE = "score"
@@ -88,7 +88,7 @@ def _shown(answer: GradedAnswer) -> str:
 
 
 def draw_labels(
-    answers: Sequence[PooledAnswer], n: int, unit: Unit, rule: Rule, seed: int
+    answers: Sequence[PooledAnswer], n: int, unit: Unit, rule: DrawRule, seed: int
 ) -> list[Drawn]:
     """Draw n units; all of them where there are no more.
 
@@ -101,7 +101,7 @@ def draw_labels(
     keys = [answers[at].key(None if unit is Unit.ANSWERS else p[0]) for at, p in units]
     number_U = np.array([draw(seed, key) for key in keys])
     share = min(1.0, n / max(1, len(units)))
-    if rule is Rule.RANDOM:
+    if rule is DrawRule.RANDOM:
         chosen = np.argsort(number_U, kind="stable")[:n]
         chance_U = np.full(len(units), np.nan if unit is Unit.ANSWERS else share)
     else:
@@ -125,7 +125,7 @@ def _places(answer: PooledAnswer, unit: Unit) -> list[tuple[int, ...]]:
 
 
 def unit_errors(
-    answers: Sequence[PooledAnswer], units: Sequence[tuple[int, tuple[int, ...]]], rule: Rule
+    answers: Sequence[PooledAnswer], units: Sequence[tuple[int, tuple[int, ...]]], rule: DrawRule
 ) -> Floats:
     """Give the error that is expected of the judge on each unit, over the root of its labels.
 
@@ -141,7 +141,7 @@ def unit_errors(
     table = VerdictTable.of([one for answer in answers for one in answer.graded])
     rubrics = table.whole_rubrics.take(np.cumsum([0, *sizes[:-1]]))
     weight_AC = rubrics.present.astype(np.float64)
-    if rule is Rule.SCORE:
+    if rule is DrawRule.SCORE:
         worth_AC = rubrics.gains + rubrics.losses
         weight_AC = np.nan_to_num(ratio(worth_AC, rubrics.gains.sum(1, keepdims=True)))
     chance_AC = met_chances(table, np.repeat(np.arange(len(answers)), sizes))

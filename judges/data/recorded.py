@@ -43,7 +43,7 @@ _CONTENT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedAnswer:
     """One recorded answer, aligned with its rubric."""
 
     example: Example
@@ -68,7 +68,7 @@ class RecordedFile:
     """What one file of recorded verdicts holds."""
 
     path: str
-    rows: tuple[Recorded, ...]
+    rows: tuple[RecordedAnswer, ...]
     skipped: tuple[SkippedRow, ...]
     """Rows that cannot be used."""
     copies: tuple[SkippedRow, ...] = ()
@@ -166,7 +166,7 @@ def _read_file(
 ) -> RecordedFile:
     name = Path(name_of(path)).name
 
-    def read(row: NumberedRow) -> Recorded | SkippedRow:
+    def read(row: NumberedRow) -> RecordedAnswer | SkippedRow:
         recorded = _recorded(Field(row.object()), find, source)
         original = _original_of(recorded, seen, f"{name} row {row.number}")
         if original is None:
@@ -175,12 +175,12 @@ def _read_file(
         return SkippedRow(row.number, f"prompt_id {prompt_id}: a copy of {original}")
 
     found, skipped = read_each(given, name_of(path), read, strict=strict)
-    rows = tuple(each for each in found if isinstance(each, Recorded))
+    rows = tuple(each for each in found if isinstance(each, RecordedAnswer))
     copies = tuple(each for each in found if isinstance(each, SkippedRow))
     return RecordedFile(name_of(path), rows, tuple(skipped), copies)
 
 
-def _original_of(row: Recorded, seen: dict[object, str], place: str) -> str | None:
+def _original_of(row: RecordedAnswer, seen: dict[object, str], place: str) -> str | None:
     """Give the place of the row that this one is a copy of, or None and remember this one."""
     facts = tuple(sorted((name, str(value)) for name, value in row.facts.items()))
     facts += () if row.facts.get("model") else (("model", row.source),)
@@ -192,7 +192,7 @@ def _original_of(row: Recorded, seen: dict[object, str], place: str) -> str | No
     return seen[key]
 
 
-def _recorded(row: Field, find: _Find, source: str) -> Recorded:
+def _recorded(row: Field, find: _Find, source: str) -> RecordedAnswer:
     if row.has("doc") and row.has("rubric"):
         raise DataError("a line of our own result files; score, compare and report read them as is")
     for name in ("model", "system", "run", "grader"):
@@ -205,7 +205,7 @@ def _recorded(row: Field, find: _Find, source: str) -> Recorded:
         read.verdict(words, criterion, Source.REPLAY) if answer is not None else _ABSENT
         for read, words, criterion in zip(met, explanations, example.rubric.criteria, strict=True)
     )
-    return Recorded(
+    return RecordedAnswer(
         example=example,
         answer=answer or "",
         is_absent=answer is None,
@@ -304,7 +304,7 @@ class RecordedRun:
 
 
 def group_runs(
-    rows: Sequence[Recorded],
+    rows: Sequence[RecordedAnswer],
     *,
     default_model: str | None = None,
     model_from: Sequence[str] | None = None,
@@ -329,7 +329,7 @@ def group_runs(
             raise DataError(
                 f"no row has a field {name!r} to name models or runs by; {near_names(name, known)}"
             )
-    groups: dict[tuple[str, str, str], list[Recorded]] = {}
+    groups: dict[tuple[str, str, str], list[RecordedAnswer]] = {}
     for row in rows:
         model = _joined(row.facts, wanted) or default_model or row.source
         key = (model, _joined(row.facts, run_from or ("run",)), str(row.facts.get("grader", "")))
@@ -337,7 +337,7 @@ def group_runs(
     return [_run(*key, members) for key, members in groups.items()]
 
 
-def _run(model: str, label: str, grader: str, rows: Sequence[Recorded]) -> RecordedRun:
+def _run(model: str, label: str, grader: str, rows: Sequence[RecordedAnswer]) -> RecordedRun:
     shared = dict(rows[0].facts)
     for row in rows:
         shared = {k: v for k, v in shared.items() if row.facts.get(k) == v}

@@ -12,7 +12,7 @@ from ..answer import seen_of
 from ..errors import ConfigError, in_words
 from ..judge import Judge, JudgeIdentity, Question
 from ..rubric import Example
-from ..scoring.missing import NOT_DRAWN
+from ..scoring.missing_reasons import NOT_DRAWN
 from ..shares import suited
 from ..store.keys import question_material, rating_material
 from ..store.protocol import Subject

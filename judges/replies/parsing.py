@@ -20,7 +20,7 @@ from .readings import (
     MET,
     MET_OR_NOT,
     NOT_APPLICABLE,
-    Expected,
+    AllowedReply,
     Parsed,
     Said,
     holder_of,
@@ -53,7 +53,7 @@ _PLACEHOLDERS = frozenset(
 
 def parse_verdict(
     reply: str,
-    expected: Expected = MET_OR_NOT,
+    expected: AllowedReply = MET_OR_NOT,
     *,
     strict: bool = False,
     ended: bool = True,
@@ -89,7 +89,7 @@ def parse_verdict(
     return last
 
 
-def _claims_beside(found: Committed, expected: Expected) -> set[Said | None]:
+def _claims_beside(found: Committed, expected: AllowedReply) -> set[Said | None]:
     """Give what words beside the object say of the criterion: another verdict contradicts it."""
     claims = {*expected.claims_in(found.outside), *named_more(found.beside, expected)}
     if not expected.levels:
@@ -99,7 +99,7 @@ def _claims_beside(found: Committed, expected: Expected) -> set[Said | None]:
 
 def parse_group(
     reply: str,
-    items: int | Sequence[Expected],
+    items: int | Sequence[AllowedReply],
     *,
     strict: bool = False,
     ended: bool = True,
@@ -219,7 +219,7 @@ def _next_entry(text: str, place: int) -> int | None:
 
 
 def _by_index(
-    entries: Sequence[object], expected: Sequence[Expected], strict: bool
+    entries: Sequence[object], expected: Sequence[AllowedReply], strict: bool
 ) -> dict[int, list[Parsed]] | str:
     """Sort entries by the item they name; or say which name casts doubt on all of them."""
     found: dict[int, list[Parsed]] = {}

@@ -70,7 +70,7 @@ Said = bool | int | Other
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class AllowedReply:
     """What a reply may say of one criterion."""
 
     levels: tuple[str, ...] = ()
@@ -209,7 +209,7 @@ class Expected:
                 left = left.replace(text, " ")
 
 
-MET_OR_NOT = Expected()
+MET_OR_NOT = AllowedReply()
 """Of a plain criterion."""
 
 # ---- what sentences name

@@ -99,7 +99,7 @@ TABLE = Marks()
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class ReasoningSplit:
     """A text without its reasoning."""
 
     rest: str
@@ -122,7 +122,7 @@ def own_marks(value: object, option: str = "reasoning_marks") -> tuple[str, ...]
     return tuple(found)
 
 
-def split_reasoning(text: str, marks: Marks = TABLE) -> Split:
+def split_reasoning(text: str, marks: Marks = TABLE) -> ReasoningSplit:
     """Take the reasoning off the front of a text, block after block.
 
     A block reaches from its mark to the first closing mark of the same kind.
@@ -132,7 +132,7 @@ def split_reasoning(text: str, marks: Marks = TABLE) -> Split:
     if marks.in_prompt and not table.opens.match(text):
         ending = table.any_close.search(text)
         if ending is None:
-            return Split("", is_cut_off=True)
+            return ReasoningSplit("", is_cut_off=True)
         place, n_blocks = ending.end(), 1
     elif (ending := table.any_close.match(text, _head_end(text, 0))) is not None:
         place, n_blocks = ending.end(), 1  # the block was opened in the prompt, and is empty
@@ -142,15 +142,15 @@ def split_reasoning(text: str, marks: Marks = TABLE) -> Split:
         if closing is None and kind in table.spoken:
             break
         if closing is None:
-            return Split("", is_cut_off=True)
+            return ReasoningSplit("", is_cut_off=True)
         place, n_blocks = closing.end(), n_blocks + 1
     final = _HARMONY_FINAL.match(text, _head_end(text, place))
     if final is None and not n_blocks:
-        return Split(text)
+        return ReasoningSplit(text)
     rest = text[final.end() if final is not None else place :]
     if "<|" in rest:
         rest = _WRAPPERS.sub("", _HARMONY_END.sub("", rest[_head_end(rest, 0) :]))
-    return Split(rest)
+    return ReasoningSplit(rest)
 
 
 def has_open_block(text: str, marks: Marks = TABLE) -> bool:
@@ -249,7 +249,7 @@ _HEAD = re.compile(rf"(?:{_HEADS})*")
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class _Marks:
     """Compiled expressions of some marks."""
 
     opens: re.Pattern[str]
@@ -261,7 +261,7 @@ class _Table:
 
 
 @lru_cache(maxsize=32)
-def _compiled(marks: Marks) -> _Table:
+def _compiled(marks: Marks) -> _Marks:
     own = [tuple(map(re.escape, mark.split("...", 1))) for mark in marks.own]
     tags = "|".join(map(re.escape, TAGS))
     pairs = [*own, *_PAIRS]
@@ -272,7 +272,7 @@ def _compiled(marks: Marks) -> _Table:
     opens = "|".join(f"(?P<{group}>{opening})" for group, (opening, _) in every.items())
     # harmony's closing mark is the head of the final message, which split_reasoning reads itself
     closing = "|".join([f"</(?:{tags})>", *(pair[1] for pair in pairs)])
-    return _Table(
+    return _Marks(
         re.compile(rf"(?:{_HEADS})*(?:{opens})", re.IGNORECASE),
         {g: re.compile(pair[1], re.IGNORECASE | re.MULTILINE) for g, pair in every.items()},
         frozenset(spoken),

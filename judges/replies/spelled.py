@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .commitment import Committed, stands_apart
 from .json_in_text import mended, unfenced
-from .readings import LEVEL, MET, NOT_APPLICABLE, Expected, Other, Said, truth
+from .readings import LEVEL, MET, NOT_APPLICABLE, AllowedReply, Other, Said, truth
 from .reasoning import Marks
 
 _KEY = re.compile(r"criteri(?:a|on)\\?[_ -]?met", re.IGNORECASE)
@@ -64,7 +64,7 @@ _STARTS_OBJECT = re.compile(
 _EXPLANATION = re.compile(r"[\"']explanation[\"']\s*:\s*[\"']")
 
 
-def unescaped(text: str, expected: Expected) -> Committed | None:
+def unescaped(text: str, expected: AllowedReply) -> Committed | None:
     """Read a whole object that breaks by quotation marks inside its explanation.
 
     Its one verdict must be its first field or its last, where no quotation can put it.
@@ -118,7 +118,7 @@ _LAST_LINE = re.compile(
 )
 
 
-def last_line(text: str, expected: Expected, marks: Marks) -> Committed | None:
+def last_line(text: str, expected: AllowedReply, marks: Marks) -> Committed | None:
     """Read a last line that says `criteria_met: true` (or `level: 2`), and nothing else."""
     body = text.rstrip()
     start = body.rfind("\n") + 1
@@ -142,7 +142,7 @@ _NA_NAMED = re.compile(
 INDEX = re.compile(r"[\"']index[\"']\s*:")
 
 
-def named_more(text: str, expected: Expected) -> Iterator[Said]:
+def named_more(text: str, expected: AllowedReply) -> Iterator[Said]:
     """Give the levels that text spells with their name, and "not applicable", however quoted."""
     yield from map(int, _LEVEL_NAMED.findall(text) if expected.levels else ())
     if expected.may_be_na and _NA_NAMED.search(text):

@@ -33,7 +33,7 @@ from .rubric_arrays import Bools, Floats
 ONE_PROMPT = "depends on one prompt: no interval"
 
 
-class Curve(StrEnum):
+class IntervalScale(StrEnum):
     """Scale on which a figure's interval is symmetric."""
 
     PLAIN = "plain"
@@ -43,15 +43,15 @@ class Curve(StrEnum):
     """Of correlations."""
 
 
-_THERE: dict[Curve, Callable[[Floats], Floats]] = {
-    Curve.PLAIN: lambda x: x,
-    Curve.LOGIT: lambda x: np.log(x / (1 - x)),
-    Curve.FISHER: np.arctanh,
+_THERE: dict[IntervalScale, Callable[[Floats], Floats]] = {
+    IntervalScale.PLAIN: lambda x: x,
+    IntervalScale.LOGIT: lambda x: np.log(x / (1 - x)),
+    IntervalScale.FISHER: np.arctanh,
 }
-_BACK: dict[Curve, Callable[[Floats], Floats]] = {
-    Curve.PLAIN: lambda x: x,
-    Curve.LOGIT: lambda x: 1 / (1 + np.exp(-x)),
-    Curve.FISHER: np.tanh,
+_BACK: dict[IntervalScale, Callable[[Floats], Floats]] = {
+    IntervalScale.PLAIN: lambda x: x,
+    IntervalScale.LOGIT: lambda x: 1 / (1 + np.exp(-x)),
+    IntervalScale.FISHER: np.tanh,
 }
 
 
@@ -65,7 +65,7 @@ class LeftOut:
     weight_P: Floats
     """How much of the figure's data each prompt holds, in any unit; 0 for nothing."""
 
-    def estimate(self, curve: Curve = Curve.PLAIN) -> Estimate:
+    def estimate(self, curve: IntervalScale = IntervalScale.PLAIN) -> Estimate:
         """Give the figure with its interval.
 
         None of fewer than ten prompts that hold something, nor where the figure is undefined
@@ -82,7 +82,7 @@ class LeftOut:
             curved_P = _THERE[curve](self.without_P[live_P])
             centre = float(_THERE[curve](np.array(self.value)))
         half = spread_of(curved_P, self.weight_P[live_P])
-        if curve is Curve.LOGIT and not (np.isfinite(half) and half > 1e-12):
+        if curve is IntervalScale.LOGIT and not (np.isfinite(half) and half > 1e-12):
             if np.isnan(self.without_P[live_P]).any():
                 return Estimate(self.value, why=ONE_PROMPT)
             low, high = wilson(np.array(self.value), np.array(n))
@@ -191,4 +191,4 @@ def correlation(first_PG: Floats, second_PG: Floats, clusters_P: NDArray[np.intp
         return Estimate(r, r, r)
     with np.errstate(invalid="ignore", divide="ignore"):
         without_P = (xy - xy_P) / np.sqrt((xx - xx_P) * (yy - yy_P))
-    return LeftOut(r, without_P, np.sqrt(xx_P * yy_P)).estimate(Curve.FISHER)
+    return LeftOut(r, without_P, np.sqrt(xx_P * yy_P)).estimate(IntervalScale.FISHER)

@@ -195,7 +195,7 @@ class VerdictTable:
             yield slice(start, min(start + size, len(self)))
 
 
-class _Rows:
+class _GrowingRows:
     """Rows of numbers that grow together; what one of them is not given is filled up."""
 
     def __init__(self, kind: str, fill: float, n: int = 0) -> None:
@@ -237,12 +237,12 @@ class PackedAnswers:
         self._prompt_N = array("q")
         self._repeat_N = array("q")
         self._chars_N = array("q")
-        self._outcomes = _Rows("b", _NEVER, 1)
+        self._outcomes = _GrowingRows("b", _NEVER, 1)
         """Code by code, answer after answer; as many as each rubric has criteria."""
-        self._values = _Rows("d", np.nan)
+        self._values = _GrowingRows("d", np.nan)
         """Of levels and of what does not apply; no row where a rubric has neither."""
-        self._probabilities = _Rows("d", np.nan)
-        self._ratings = _Rows("d", np.nan)
+        self._probabilities = _GrowingRows("d", np.nan)
+        self._ratings = _GrowingRows("d", np.nan)
 
     @classmethod
     def of(cls, graded: Iterable[GradedAnswer], *, is_whole: bool = False) -> PackedAnswers:

@@ -78,7 +78,7 @@ class Worth:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PreferencePair:
     """A better and a worse answer to one prompt, by their places."""
 
     chosen: int
@@ -88,7 +88,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class AnswerLabel:
     """An answer that is good enough, or bad enough, by its place."""
 
     answer: int
@@ -140,7 +140,7 @@ def worth_of(
     return Worth(rewards_N, draws_BN)
 
 
-def pairs_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> list[Pair]:
+def pairs_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> list[PreferencePair]:
     """Choose the pairs of one prompt with the largest differences.
 
     Args:
@@ -153,13 +153,13 @@ def pairs_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> list[Pair]:
         (_gap(worth.rewards_N[one], worth.rewards_N[other]), one, other)
         for one, other in permutations(scored, 2)
     ]
-    found: list[Pair] = []
+    found: list[PreferencePair] = []
     for gap, one, other in sorted(gaps, key=lambda each: (-each[0], each[1:])):
         if gap <= 0 or gap < wanted.margin or len(found) == wanted.per_prompt:
             break
         share = worth.surely_above(one, other)
         if share is None or share >= wanted.confidence:
-            found.append(Pair(one, other, share))
+            found.append(PreferencePair(one, other, share))
     return found
 
 
@@ -168,7 +168,7 @@ def _gap(above: float, below: float) -> float:
     return round(float(above - below), 12)
 
 
-def labels_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> Iterator[Label]:
+def labels_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> Iterator[AnswerLabel]:
     """Label the answers of one prompt that lie surely above the threshold, or below it.
 
     Those between are excluded. Against the mean of the prompt there must be two answers at least.
@@ -186,10 +186,12 @@ def labels_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> Iterator[La
             continue
         share = worth.surely_beyond(one, threshold, above=is_good)
         if share is None or share >= wanted.confidence:
-            yield Label(one, is_good, share)
+            yield AnswerLabel(one, is_good, share)
 
 
-def best_of(group: Sequence[int], chars_N: Floats, worth: Worth, wanted: Wanted) -> list[Label]:
+def best_of(
+    group: Sequence[int], chars_N: Floats, worth: Worth, wanted: Wanted
+) -> list[AnswerLabel]:
     """Choose the best answers of one prompt among those that `labels_of` calls good.
 
     Of answers with equal rewards the shorter one comes first.

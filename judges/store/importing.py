@@ -24,7 +24,7 @@ from ..verdict import Verdict
 from .opened import known_ids, opened
 from .protocol import text_id
 from .sqlite_file import open_store_file, store_error
-from .table import SINCE_3, SQLITE, TOKENS, Row, Said, judge_row
+from .statements import SINCE_3, SQLITE, TOKENS, Row, VerdictColumns, judge_row
 from .transfer import Moved, take_in
 
 _BATCH = 5_000
@@ -165,7 +165,7 @@ class _Reader:
             if allowed.is_missing:
                 raise DataError(allowed.explanation.partition("; the judge")[0])
         answer = _text(line, "answer")
-        said = Said.of(verdict, SQLITE.storable)
+        said = VerdictColumns.of(verdict, SQLITE.storable)
         crc = said.checksum(key)
         if line.get("crc", crc) != crc:  # exports of earlier versions carry none
             raise DataError("it was changed after the export: its checksum does not match")

@@ -12,7 +12,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from ..judge import JudgeIdentity
 from ..verdict import Verdict
 from .protocol import Record
-from .table import Dialect, Row, judge_row, rows_of, text_rows
+from .statements import Dialect, Row, judge_row, rows_of, text_rows
 
 
 class Closable(Protocol):

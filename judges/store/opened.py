@@ -18,7 +18,7 @@ from .postgres_connection import checked_address, connect, shown, worded
 from .protocol import is_address
 from .sqlite_file import connect as connect_file
 from .sqlite_file import layout_of, open_store_file, read_only, store_error, transaction
-from .table import (
+from .statements import (
     POSTGRES,
     SCHEMA_VERSION,
     SQLITE,

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from .opened import opened
-from .table import EXPORT
+from .statements import EXPORT
 from .transfer import exported, judges_fitting
 
 ROWS_A_GROUP = 10_000

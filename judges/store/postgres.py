@@ -17,7 +17,7 @@ from ..judge import JudgeIdentity
 from ..verdict import Verdict
 from .kept import TableStore
 from .postgres_connection import checked_address, connect, shown, worded
-from .table import POSTGRES, Row, look_up
+from .statements import POSTGRES, Row, look_up
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor

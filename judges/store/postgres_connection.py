@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigError, StoreError
 from ..options.secrets import without_credentials
-from .table import POSTGRES, SCHEMA_VERSION, SINCE_3, TABLES, mend_of
+from .statements import POSTGRES, SCHEMA_VERSION, SINCE_3, TABLES, mend_of
 
 if TYPE_CHECKING:
     from psycopg import Connection

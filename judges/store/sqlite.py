@@ -19,7 +19,7 @@ from .kept import TableStore
 from .locks import FileClaims
 from .protocol import is_address
 from .sqlite_file import connect, open_store_file, store_error, transaction
-from .table import SQLITE, Row, look_up
+from .statements import SQLITE, Row, look_up
 
 
 def default_store_path() -> Path:

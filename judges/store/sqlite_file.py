@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import StoreError, StorePathError
-from .table import (
+from .statements import (
     SAID,
     SCHEMA_VERSION,
     SINCE_3,
     SQLITE,
     TABLES,
-    Said,
+    VerdictColumns,
     damaged_keys,
     mend_of,
     said_columns,
@@ -211,7 +211,7 @@ def _from_1_to_2(connection: sqlite3.Connection) -> None:
     """Add checksums, and the table of replies without a verdict."""
     connection.execute("ALTER TABLE verdicts ADD COLUMN crc INTEGER NOT NULL DEFAULT 0")
     rows = connection.execute(f"SELECT rowid, {said_columns(2)} FROM verdicts")
-    sums = [(Said(*words).checksum(key), rowid) for rowid, key, *words, _, _ in rows]
+    sums = [(VerdictColumns(*words).checksum(key), rowid) for rowid, key, *words, _, _ in rows]
     connection.executemany("UPDATE verdicts SET crc = ? WHERE rowid = ?", sums)
     _make(connection, ["failed_replies"])
 

@@ -17,13 +17,13 @@ from typing import Any
 from ..errors import ConfigError, StoreError
 from .opened import OpenStore, copy_store, look_at, opened, scalar
 from .protocol import text_id
-from .table import (
+from .statements import (
     EXPORT,
     SAID,
     SCHEMA_VERSION,
     TABLES,
     TOKENS,
-    Said,
+    VerdictColumns,
     damaged,
     damaged_keys,
 )
@@ -188,7 +188,7 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
     """Make an export's line of a row of `EXPORT`; an example not in `shown` comes whole."""
     key, _, example_id, index, replicate, *words = row[:13]
     latency, attempts, created, crc, example_text, answer, identity = row[13:]
-    said = Said(*words)
+    said = VerdictColumns(*words)
     if crc != said.checksum(key):
         raise StoreError(f"verdict store {path}: {damaged(key, path)}")
     try:
@@ -229,7 +229,7 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
     return line
 
 
-def _level(said: Said) -> dict[str, object]:
+def _level(said: VerdictColumns) -> dict[str, object]:
     """Give what an export says of a level and says of nothing else."""
     chances = said.level_probabilities
     return {

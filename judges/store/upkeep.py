@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..files import write_file
 from .opened import opened, scalar
-from .table import SAID, TABLES, Row, columns_of, damaged_keys
+from .statements import SAID, TABLES, Row, columns_of, damaged_keys
 from .transfer import judges_fitting
 
 DAY_S = 86_400.0

@@ -28,7 +28,7 @@ from .corrections import (
 )
 from .criteria import CriteriaGroup, criteria_of
 from .headline import Headline, beside_corrected, headline_of, leading_pair
-from .judges import JudgeAudit, JudgeFacts, judge_facts
+from .judges import AuditFigures, JudgeFacts, judge_facts
 from .measures import (
     Measured,
     ModelResult,
@@ -80,7 +80,7 @@ class Comparison:
     criteria: tuple[CriteriaGroup, ...]
     """How often each criterion is passed."""
     judges: tuple[JudgeFacts, ...]
-    audits: tuple[JudgeAudit, ...]
+    audits: tuple[AuditFigures, ...]
     """What `rubricbeat audit` measured of the judges, where it was given."""
     corrections: tuple[ModelCorrection, ...]
     """Figures without the judge's error, where an audit or labels were given."""
@@ -137,7 +137,7 @@ def compare_runs(
     task: str | None = None,
     allow_different: bool = False,
     all_pairs: bool = False,
-    audits: Sequence[JudgeAudit] = (),
+    audits: Sequence[AuditFigures] = (),
     labels: Sequence[LabelSource] = (),
     notes: Sequence[str] = (),
     with_signal: bool = False,

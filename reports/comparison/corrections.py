@@ -39,7 +39,7 @@ from ..results.logs import is_log
 from ..results.reader import read_runs
 from ..results.run import Run
 from ..results.samples import SAMPLE_WORDS
-from .judges import JudgeAudit
+from .judges import AuditFigures
 from .models import Model
 from .paired import MAX_PAIRED, holm
 
@@ -167,7 +167,7 @@ class ModelCorrection:
 
 def corrections_of(
     models: Sequence[tuple[Model, ScoredTable]],
-    audits: Sequence[JudgeAudit],
+    audits: Sequence[AuditFigures],
     labels: Sequence[LabelSource],
 ) -> list[ModelCorrection]:
     """Correct every model, which comes with its scores, by every audit of its judge and all labels.
@@ -320,7 +320,7 @@ def corrected_by(
     return correct_by_labels(scored, labels, fault=fault)
 
 
-def correction_faults(audits: Sequence[JudgeAudit]) -> Iterator[str]:
+def correction_faults(audits: Sequence[AuditFigures]) -> Iterator[str]:
     """Say which audits cannot correct anything, for want of their counts."""
     for audit in audits:
         try:

@@ -40,7 +40,7 @@ class PassCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PassDifference:
     """What two models pass differently, over the prompts on which both have a verdict."""
 
     this: int
@@ -71,7 +71,7 @@ class CriterionRow:
     n_prompts: int
     cells: tuple[PassCell, ...]
     """One for each model, in the order of the report."""
-    change: Change | None
+    change: PassDifference | None
     """Of two models: the pair of the report, else the two that lie farthest apart (with a baseline,
     the model farthest from it); None of one model, or where the two share no prompt."""
 
@@ -130,7 +130,7 @@ def _group(cells: Cells, kind: str, has_baseline: bool) -> CriteriaGroup:
     kept = table.largest(size_R)
     columns = [table.columns(m, kept) for m in range(cells.n_models)]
     by_model = [_pass_cells(table, m, one, kept) for m, one in enumerate(columns)]
-    changes: list[Change | None] = [None] * len(kept)
+    changes: list[PassDifference | None] = [None] * len(kept)
     if cells.n_models > 1:
         changes = _changes(table, columns, kept, this_R, other_R, gaps_R, n_shared_R)
     rows = []
@@ -185,13 +185,13 @@ def _changes(
     other_R: Codes,
     gaps_R: Floats,
     n_shared_R: Codes,
-) -> list[Change | None]:
+) -> list[PassDifference | None]:
     means_MRP = np.stack([one.means_MP for one in columns])
     at_R = np.arange(len(kept))
     tested = difference_tests(means_MRP[this_R[kept], at_R], means_MRP[other_R[kept], at_R])
     gained_R, lost_R = table.flips(this_R, other_R)
     return [
-        Change(
+        PassDifference(
             int(this_R[at]),
             int(other_R[at]),
             replace(one, value=float(gaps_R[at])),

@@ -187,7 +187,7 @@ class AuditShift:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeAudit:
+class AuditFigures:
     """How far a judge agrees with labels."""
 
     judge: str
@@ -205,7 +205,7 @@ class JudgeAudit:
     """What moves the judge beside the label, as far as it was measured."""
 
 
-def read_audits(paths: Sequence[Path]) -> list[JudgeAudit]:
+def read_audits(paths: Sequence[Path]) -> list[AuditFigures]:
     """Read files that `rubricbeat audit --output FILE` wrote.
 
     Raises:
@@ -214,7 +214,7 @@ def read_audits(paths: Sequence[Path]) -> list[JudgeAudit]:
     return [_read(path) for path in paths]
 
 
-def _read(path: Path) -> JudgeAudit:
+def _read(path: Path) -> AuditFigures:
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     whole: dict[str, Any] = parse_object(bytes_of(path), path.name)
@@ -223,7 +223,7 @@ def _read(path: Path) -> JudgeAudit:
         name = " ".join(str(judge[key]) for key in ("name", "model") if judge.get(key))
         rows = [_row(name or "the judge", audit["judge"])]
         rows += [_row(str(key), row) for key, row in audit["baselines"].items()]
-        return JudgeAudit(
+        return AuditFigures(
             judge=name,
             digest=str(judge.get("digest") or ""),
             labels=_labels(whole.get("labels")),

@@ -15,7 +15,7 @@ from .. import numbers
 from ..results.run import Run
 from .corrections import correction_faults
 from .headline import VISIBLE
-from .judges import JudgeAudit
+from .judges import AuditFigures
 from .measures import ModelResult, StoredCheck
 from .models import Model
 
@@ -29,7 +29,7 @@ def notes_of(
     models: Sequence[Model],
     results: Sequence[ModelResult],
     sanity: Sequence[ModelResult],
-    audits: Sequence[JudgeAudit],
+    audits: Sequence[AuditFigures],
     stored: Sequence[StoredCheck],
 ) -> Iterator[str]:
     """Give every warning, the gravest first.
@@ -104,7 +104,7 @@ def _unscored(results: Sequence[ModelResult]) -> Iterator[str]:
             )
 
 
-def _other_audits(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iterator[str]:
+def _other_audits(models: Sequence[Model], audits: Sequence[AuditFigures]) -> Iterator[str]:
     digests = {run.judge_digest for model in models for run in model.runs}
     for audit in audits:
         if audit.digest not in digests:
@@ -127,7 +127,7 @@ def _kin(models: Sequence[Model]) -> Iterator[str]:
             yield warning[0].upper() + warning[1:] + "."
 
 
-def _swayed(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iterator[str]:
+def _swayed(models: Sequence[Model], audits: Sequence[AuditFigures]) -> Iterator[str]:
     """Warn of a judge whose verdicts depend on length: its errors do too."""
     digests = {run.judge_digest for model in models for run in model.runs}
     shifts = [(a, one) for a in audits if a.digest in digests for one in a.shifts]

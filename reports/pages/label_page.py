@@ -21,7 +21,7 @@ _NOT_FOR_LABELS = ("polarity", "category", "check", "id", "requires", "gate", "n
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class LabelQuestion:
     """One criterion of one answer that a person is asked about."""
 
     example: Example
@@ -34,7 +34,7 @@ class Question:
 
 
 def label_page(
-    questions: Sequence[Question], raters: Sequence[str] = (), unit: Unit = Unit.ANSWERS
+    questions: Sequence[LabelQuestion], raters: Sequence[str] = (), unit: Unit = Unit.ANSWERS
 ) -> str:
     """Give the page that asks some questions, in their order.
 
@@ -76,7 +76,7 @@ def label_page(
     return render("label.html", context)
 
 
-def _row(question: Question) -> dict[str, object]:
+def _row(question: LabelQuestion) -> dict[str, object]:
     """Give the fields of a labelled row that say what is asked, as `read_labels` reads them."""
     levels = tuple(replace(level, check=None) for level in question.criterion.levels)
     row: dict[str, object] = criterion_row(replace(question.criterion, levels=levels))

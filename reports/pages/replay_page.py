@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
-from ...judges.signal.replay.study import Arm, Replayed
+from ...judges.signal.replay.study import Replayed, ReplayedArm
 from ...judges.signal.replay.words import facts, headline, sentences
 from ..numbers import MINUS
 from .curves import DASHES, Curve, Plot, Style, draw_plots
@@ -58,7 +58,7 @@ def replay_figures(found: Replayed) -> dict[str, str]:
 
 def _curves(
     found: Replayed,
-    values: Callable[[Arm], Sequence[float]],
+    values: Callable[[ReplayedArm], Sequence[float]],
     title: str,
     *,
     is_share: bool = False,

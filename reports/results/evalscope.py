@@ -25,7 +25,7 @@ from .criteria import (
     read_marked,
     unjudged,
 )
-from .findings import About, Findings, LogAnswer, read_rows
+from .findings import About, LogAnswer, LogFindings, read_rows
 from .run import Run
 from .samples import objects_of
 from .values import at, first_of, listed, mapping, number_of, text_of, turns_of, whole_of
@@ -54,7 +54,7 @@ def read_reviews(path: Path) -> Run:
     model = path.parent.name if path.parent.name not in ("", "reviews") else path.stem
     findings = read_rows(
         rows,
-        Findings(path.name, "reviews"),
+        LogFindings(path.name, "reviews"),
         lambda review: _answer(review, subset, judges),
         lambda review: model,
     )[model]

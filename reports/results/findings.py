@@ -94,7 +94,7 @@ class _Count:
 
 
 @dataclass(slots=True)
-class Findings:
+class LogFindings:
     """The graded answers of one log, and what of it could not be taken as it stands."""
 
     file: str
@@ -279,10 +279,10 @@ class Findings:
 
 def read_rows(
     rows: Rows,
-    begun: Findings,
+    begun: LogFindings,
     read: Callable[[Mapping[str, object]], LogAnswer],
     model_of: Callable[[Mapping[str, object]], str],
-) -> dict[str, Findings]:
+) -> dict[str, LogFindings]:
     """Read the answers of each model of a log.
 
     Args:
@@ -294,11 +294,11 @@ def read_rows(
     Raises:
         DataError: Nothing can be read: says why not the first entry.
     """
-    by_model: dict[str, Findings] = {}
+    by_model: dict[str, LogFindings] = {}
     for place, row in rows:
         entry = row if isinstance(row, Mapping) else {}
         findings = by_model.setdefault(
-            model_of(entry), Findings(begun.file, begun.kind, begun.format)
+            model_of(entry), LogFindings(begun.file, begun.kind, begun.format)
         )
         with findings.sample(place):
             if isinstance(row, Exception):
@@ -309,7 +309,7 @@ def read_rows(
     return _readable(by_model or {"": begun})
 
 
-def _readable(by_model: Mapping[str, Findings]) -> dict[str, Findings]:
+def _readable(by_model: Mapping[str, LogFindings]) -> dict[str, LogFindings]:
     """Keep the models of which something can be read; the first is told of the others."""
     read = {model: findings for model, findings in by_model.items() if findings.graded}
     for model, findings in by_model.items():

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
-from .findings import About, Findings, LogAnswer, Rows
+from .findings import About, LogAnswer, LogFindings, Rows
 from .run import Run
 from .values import (
     ODD_SHAPE,
@@ -131,7 +131,7 @@ class _Log:
     def __init__(self, file: str) -> None:
         self.n_samples = 0
         self._file = file
-        self._by_scorer: defaultdict[str, Findings] = defaultdict(lambda: Findings(file))
+        self._by_scorer: defaultdict[str, LogFindings] = defaultdict(lambda: LogFindings(file))
         self._rest: list[tuple[str, LogAnswer | Exception | str]] = []
 
     def take(self, place: str, sample: object) -> None:
@@ -165,7 +165,7 @@ class _Log:
                 self._by_scorer[scorer].leave_out(place, error)
         return is_judged
 
-    def finish(self) -> tuple[str, Findings]:
+    def finish(self) -> tuple[str, LogFindings]:
         """Give the scorer that judged most answers, with what none judged put to it."""
         if not self._by_scorer:
             raise DataError(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion
-from .findings import About, Findings, LogAnswer, read_rows
+from .findings import About, LogAnswer, LogFindings, read_rows
 from .run import Run
 from .samples import objects_of
 from .values import at, decoded, first_of, listed, mapping, text_of, turns_of
@@ -80,7 +80,7 @@ def _runs(path: Path, rows: Sequence[tuple[str, object]], about: About) -> list[
         is_one_of = len(prompts) > 1 and mapping(row.get("vars"))
         return f"{name} [{_prompt_name(row)}]" if is_one_of else name
 
-    read = read_rows(rows, Findings(path.name, "results"), _answer, model_of)
+    read = read_rows(rows, LogFindings(path.name, "results"), _answer, model_of)
     return [findings.run(path, model, about) for model, findings in read.items()]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion
-from .findings import About, Findings, LogAnswer, read_rows
+from .findings import About, LogAnswer, LogFindings, read_rows
 from .run import Run
 from .values import at, mapping, number_of, text_of
 
@@ -64,7 +64,7 @@ def read_all_results(path: Path, whole: Mapping[str, object]) -> Run:
             "results of simple-evals can be read"
         )
     stem = path.name.removesuffix(SUFFIX).removesuffix(".json")
-    findings = Findings(path.name, "examples", "simple-evals writes it")
+    findings = LogFindings(path.name, "examples", "simple-evals writes it")
     return _run(path, stem, items, findings, _answer, number_of(whole.get("score")))
 
 
@@ -105,7 +105,7 @@ def read_html_report(path: Path) -> Run:
         path,
         path.stem,
         [{"html": part} for part in parts],
-        Findings(path.name, "examples"),
+        LogFindings(path.name, "examples"),
         lambda part: _answer_in(str(part["html"]), is_escaped),
         float(score["value"]) if score else None,
     )
@@ -167,7 +167,7 @@ def _run(
     path: Path,
     stem: str,
     entries: Sequence[object],
-    begun: Findings,
+    begun: LogFindings,
     read: Callable[[Mapping[str, object]], LogAnswer],
     score: float | None,
 ) -> Run:

@@ -23,7 +23,7 @@ from pathlib import Path
 from ...judges.data.json_rows import object_in
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion, find_judged, own_rubric, unjudged
-from .findings import TOLERANCE, About, Findings, LogAnswer, read_rows
+from .findings import TOLERANCE, About, LogAnswer, LogFindings, read_rows
 from .run import Run
 from .samples import objects_of
 from .values import at, decoded, first_of, listed, mapping, number_of, text_of, turns_of
@@ -67,7 +67,7 @@ def read_results(path: Path) -> list[Run]:
     model = str(model or named.replace("--", "/") or path.parent.name or "unnamed model")
     read = read_rows(
         _rows(path),
-        Findings(path.name, "rollouts"),
+        LogFindings(path.name, "rollouts"),
         _answer,
         lambda row: str(row.get("model") or model),
     )

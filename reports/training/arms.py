@@ -81,7 +81,7 @@ def _flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class HeldOutChange:
     """Change of the held-out answers between two evaluations, by one judge."""
 
     judge: str
@@ -102,9 +102,9 @@ class Arm:
     runs: tuple[TrainingRun, ...]
     measured: tuple[TrainingRun, ...]
     """The runs that are done; all of them where none is."""
-    changes: Mapping[str, Change] = field(default_factory=dict)
+    changes: Mapping[str, HeldOutChange] = field(default_factory=dict)
     """By judge: `gold` and `training`, on the same held-out answers, by the gold reward."""
-    by_reward: Mapping[str, Change] = field(default_factory=dict)
+    by_reward: Mapping[str, HeldOutChange] = field(default_factory=dict)
     """The gold judge's change by every reward, the gold reward included."""
     gap: CrossedMean = field(default_factory=lambda: CrossedMean(0, 0, None))
     """The training judge's change minus the gold judge's, answer by answer."""
@@ -287,12 +287,12 @@ def _rewards_of(runs: Sequence[TrainingRun]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _change(runs: Sequence[TrainingRun], judge: str, reward: str | None) -> Change | None:
+def _change(runs: Sequence[TrainingRun], judge: str, reward: str | None) -> HeldOutChange | None:
     """Compare the final evaluation with the initial one, prompt by prompt."""
     by_run = [ends for run in runs if (ends := ends_by_prompt(run, judge, reward))]
     if not by_run:
         return None
-    return Change(
+    return HeldOutChange(
         judge=judge,
         reward=reward or runs[0].gold_reward,
         first=mean_of(before for ends in by_run for before, _ in ends.values()),

@@ -11,7 +11,7 @@ from ...judges.errors import RubricbeatError
 from ...judges.rewards import get_reward
 from ...judges.scoring.estimates import MIN_PROMPTS
 from .. import numbers
-from .arms import Arm, ArmPair, Change, difference_of_kind
+from .arms import Arm, ArmPair, HeldOutChange, difference_of_kind
 from .evaluations import commonest_score, ends_of, judged_by
 from .runs import GOLD, TRAINING, TrainingRun
 
@@ -104,7 +104,7 @@ def _alone(arm: Arm) -> str:
     return f"no significant change of the held-out score: {signed}"
 
 
-def _ends(change: Change) -> str:
+def _ends(change: HeldOutChange) -> str:
     low, high = change.over.interval.low, change.over.interval.high
     return "" if low is None else f" {numbers.interval(low, high, signed=True)}"
 

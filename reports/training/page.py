@@ -17,7 +17,7 @@ from ...judges.verdict import Verdict
 from .. import numbers
 from ..pages.figures import Forest, forest
 from ..pages.html import frame, render
-from .arms import Arm, ArmPair, Change, arm_pairs, arms_of
+from .arms import Arm, ArmPair, HeldOutChange, arm_pairs, arms_of
 from .figures import captions, training_figures
 from .notes import SCALES, headline_of, notes_of, terms_of
 from .runs import GOLD, RESTING, TRAINING, TrainingRun, has_rest, number_or_nan, read_training_runs
@@ -148,7 +148,7 @@ class SampleCriterion:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class TrainingSample:
     """One answer of the training, with what the judge said of it."""
 
     step: int
@@ -160,7 +160,7 @@ class Sample:
     criteria: tuple[SampleCriterion, ...]
 
 
-def read_samples(run: Path) -> list[tuple[str, list[Sample]]]:
+def read_samples(run: Path) -> list[tuple[str, list[TrainingSample]]]:
     """Take the prompts that were asked at most of the steps on record; answers early to late."""
     files = sorted((run / FOLDER).glob("step_*.parquet"))
     if not files:
@@ -182,12 +182,12 @@ def read_samples(run: Path) -> list[tuple[str, list[Sample]]]:
     return samples
 
 
-def _sample(row: Any) -> Sample:
+def _sample(row: Any) -> TrainingSample:
     verdicts = json.loads(row["verdicts"])
     criteria = json.loads(row["criteria"])
     reward = number_or_nan(row["reward"])
     text = str(row["completion"])
-    return Sample(
+    return TrainingSample(
         step=int(row["step"]),
         prompt_id=str(row["prompt_id"]),
         prompt=str(row.get("prompt") or ""),
@@ -309,7 +309,7 @@ def _sure_where(drawn: Forest, sure: Sequence[bool]) -> Forest:
     return replace(drawn, marks=tuple(marks))
 
 
-def _samples(arms: Sequence[Arm]) -> list[tuple[str, list[tuple[str, list[Sample]]]]]:
+def _samples(arms: Sequence[Arm]) -> list[tuple[str, list[tuple[str, list[TrainingSample]]]]]:
     """Give the samples of one run of each arm: its first."""
     read = [(arm.runs[0].name, read_samples(arm.runs[0].path)) for arm in arms]
     return [(name, prompts) for name, prompts in read if prompts]
@@ -352,7 +352,7 @@ def _arm(arm: Arm) -> dict[str, object]:
     }
 
 
-def _change(change: Change) -> dict[str, object]:
+def _change(change: HeldOutChange) -> dict[str, object]:
     ends = {"reward": change.reward, "first": change.first, "last": change.last}
     return {**ends, **_over(change.over)}
 

@@ -11,7 +11,7 @@ import pytest
 
 from rubricbeat.harness.flags import add_seed, keys_stand_in, put_out, require_output, told
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.scoring.missing import MissingVerdicts
+from rubricbeat.judges.scoring.missing_reasons import MissingVerdicts
 
 
 def test_keys_stand_in_for_as_long_as_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rubricbeat.harness.lint import wording
-from rubricbeat.harness.lint.findings import ADVICE, LintReport, Rule
+from rubricbeat.harness.lint.findings import ADVICE, LintReport, LintRule
 from rubricbeat.harness.lint.rubrics import lint_rubrics
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
@@ -31,8 +31,8 @@ def example(*criteria: tuple[str, float], prompt_id: str = "p") -> Example:
     )
 
 
-def found(*criteria: tuple[str, float]) -> dict[Rule, list[tuple[int, ...]]]:
-    rows: dict[Rule, list[tuple[int, ...]]] = {}
+def found(*criteria: tuple[str, float]) -> dict[LintRule, list[tuple[int, ...]]]:
+    rows: dict[LintRule, list[tuple[int, ...]]] = {}
     for finding in lint_rubrics([example(*criteria)]).findings:
         rows.setdefault(finding.rule, []).append(finding.criteria)
     return rows
@@ -52,18 +52,18 @@ def test_shares_of_negatives_are_counted_by_number_and_by_points() -> None:
 
 
 def test_a_lone_pitfall_is_named_and_two_are_not() -> None:
-    assert found((GOOD, 9.0), ("Blames the patient", -1.0))[Rule.LONE_PITFALL] == [(1,)]
+    assert found((GOOD, 9.0), ("Blames the patient", -1.0))[LintRule.LONE_PITFALL] == [(1,)]
     two = found((GOOD, 9.0), ("Blames the patient", -1.0), ("Names a wrong dose", -1.0))
-    assert Rule.LONE_PITFALL not in two
+    assert LintRule.LONE_PITFALL not in two
 
 
 def test_a_pitfall_that_outweighs_all_the_rest_is_named() -> None:
     rows = found((GOOD, 4.0), ("Blames the patient", -4.0), ("Names a wrong dose", -3.0))
-    assert rows[Rule.LEVERAGE] == [(1,)]
+    assert rows[LintRule.LEVERAGE] == [(1,)]
 
 
 def test_a_rubric_without_positive_points_is_named() -> None:
-    assert Rule.NO_POSITIVE in found(("Blames the patient", -4.0), ("Names a wrong dose", -3.0))
+    assert LintRule.NO_POSITIVE in found(("Blames the patient", -4.0), ("Names a wrong dose", -3.0))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_rubric_without_positive_points_is_named() -> None:
     ],
 )
 def test_several_demands_in_one_criterion_are_named(text: str) -> None:
-    assert found((text, 5.0), (GOOD, 3.0))[Rule.COMPOUND] == [(0,)]
+    assert found((text, 5.0), (GOOD, 3.0))[LintRule.COMPOUND] == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -87,59 +87,63 @@ def test_several_demands_in_one_criterion_are_named(text: str) -> None:
     ],
 )
 def test_alternatives_and_plain_pairs_are_no_compound(text: str) -> None:
-    assert Rule.COMPOUND not in found((text, 5.0), (GOOD, 3.0))
+    assert LintRule.COMPOUND not in found((text, 5.0), (GOOD, 3.0))
 
 
 def test_a_list_of_faults_is_no_trap() -> None:
     text = "Mentions (a) a wrong dose (b) a wrong drug (c) a wrong age"
-    assert Rule.COMPOUND not in found((text, -5.0), (GOOD, 3.0))
+    assert LintRule.COMPOUND not in found((text, -5.0), (GOOD, 3.0))
 
 
 def test_the_same_criterion_twice_is_a_duplicate() -> None:
     rows = found((GOOD, 5.0), (f"  {GOOD.upper()} ", 3.0))
-    assert rows[Rule.DUPLICATE] == [(0, 1)]
+    assert rows[LintRule.DUPLICATE] == [(0, 1)]
 
 
 def test_a_demand_and_the_fault_of_not_meeting_it_are_one_question_asked_twice() -> None:
     rows = found((GOOD, 5.0), (GOOD.replace("Advises", "Fails to advise"), -5.0))
-    assert rows == {Rule.DUPLICATE: [(0, 1)], Rule.LONE_PITFALL: [(1,)], Rule.LEVERAGE: [(1,)]}
+    assert rows == {
+        LintRule.DUPLICATE: [(0, 1)],
+        LintRule.LONE_PITFALL: [(1,)],
+        LintRule.LEVERAGE: [(1,)],
+    }
 
 
 def test_a_demand_and_its_opposite_contradict_each_other() -> None:
     rows = found((GOOD, 5.0), (GOOD.replace("Advises", "Does not advise"), 5.0))
-    assert rows[Rule.CONTRADICTION] == [(0, 1)]
+    assert rows[LintRule.CONTRADICTION] == [(0, 1)]
     rows = found((GOOD, 5.0), (GOOD, -3.0), ("Names a wrong dose", -2.0))
-    assert rows == {Rule.CONTRADICTION: [(0, 1)]}
+    assert rows == {LintRule.CONTRADICTION: [(0, 1)]}
 
 
 def test_long_shared_wording_with_different_ends_is_no_duplicate() -> None:
     stem = "The answer, read by a patient at home who has no other help nearby, clearly names "
-    assert Rule.DUPLICATE not in found(
+    assert LintRule.DUPLICATE not in found(
         (stem + "the red flags of a stroke", 5.0), (stem + "the usual dose of aspirin", 5.0)
     )
 
 
 def test_avoidance_with_negative_points_is_at_odds() -> None:
     rows = found((GOOD, 5.0), ("Avoids naming a dose", -3.0), ("Must not alarm", -3.0))
-    assert rows[Rule.SIGN_WORDING] == [(1,), (2,)]
+    assert rows[LintRule.SIGN_WORDING] == [(1,), (2,)]
 
 
 def test_a_fault_with_positive_points_is_at_odds() -> None:
-    assert found((GOOD, 5.0), ("Fails to name the dose", 3.0))[Rule.SIGN_WORDING] == [(1,)]
+    assert found((GOOD, 5.0), ("Fails to name the dose", 3.0))[LintRule.SIGN_WORDING] == [(1,)]
 
 
 def test_does_not_is_left_alone_since_it_may_be_either() -> None:
-    assert Rule.SIGN_WORDING not in found((GOOD, 5.0), ("Does not seek context", -3.0))
+    assert LintRule.SIGN_WORDING not in found((GOOD, 5.0), ("Does not seek context", -3.0))
 
 
 def test_a_criterion_that_names_nothing_is_vague() -> None:
-    assert found(("The answer is helpful.", 5.0), (GOOD, 5.0))[Rule.VAGUE] == [(0,)]
+    assert found(("The answer is helpful.", 5.0), (GOOD, 5.0))[LintRule.VAGUE] == [(0,)]
 
 
 def test_many_criteria_and_a_single_one_are_named() -> None:
     many = [(f"Names item number {chr(97 + i % 26)}{i}", 1.0) for i in range(41)]
-    assert Rule.LONG in found(*many)
-    assert Rule.SINGLE in found((GOOD, 1.0))
+    assert LintRule.LONG in found(*many)
+    assert LintRule.SINGLE in found((GOOD, 1.0))
 
 
 def test_verdicts_show_what_no_answer_meets_or_all_do() -> None:
@@ -149,7 +153,10 @@ def test_verdicts_show_what_no_answer_meets_or_all_do() -> None:
         for n in range(3)
     ]
     rows = {f.rule: (f.criteria, f.detail) for f in lint_rubrics([one], graded).findings}
-    assert rows == {Rule.ALWAYS_MET: ((0,), "3 answers"), Rule.NEVER_MET: ((1,), "3 answers")}
+    assert rows == {
+        LintRule.ALWAYS_MET: ((0,), "3 answers"),
+        LintRule.NEVER_MET: ((1,), "3 answers"),
+    }
     assert not lint_rubrics([one], graded[:2]).findings
 
 
@@ -164,7 +171,7 @@ def test_every_finding_has_its_line_in_the_documentation(root: Path) -> None:
     shown = dict(
         re.findall(r"^\| `([\w-]+)` \| (.*) \|$", text.partition("## Rubric lint")[2], re.M)
     )
-    assert shown == {rule.value: ADVICE[rule] for rule in Rule}
+    assert shown == {rule.value: ADVICE[rule] for rule in LintRule}
 
 
 def test_no_rows_no_crash() -> None:
@@ -182,14 +189,14 @@ def test_real_rubrics_are_sound_in_the_main(real: LintReport) -> None:
     """HealthBench: a third of the criteria are negative, few are at odds with themselves."""
     assert real.negative_share == pytest.approx(0.32, abs=0.01)
     counts = real.counts
-    assert counts[Rule.CONTRADICTION] < 10
-    assert counts[Rule.SIGN_WORDING] / real.n_criteria < 0.005
-    assert counts[Rule.COMPOUND] / real.n_criteria < 0.02
+    assert counts[LintRule.CONTRADICTION] < 10
+    assert counts[LintRule.SIGN_WORDING] / real.n_criteria < 0.005
+    assert counts[LintRule.COMPOUND] / real.n_criteria < 0.02
 
 
 def test_each_repetition_is_named_once_with_the_first_it_repeats() -> None:
     texts = [("Advises rest and plenty of water", 5.0)] * 3 + [("Names a cause", 2.0)]
-    assert found(*texts)[Rule.DUPLICATE] == [(0, 1), (0, 2)]
+    assert found(*texts)[LintRule.DUPLICATE] == [(0, 1), (0, 2)]
 
 
 def test_criteria_of_one_template_are_compared_a_few_times_each(
@@ -208,5 +215,5 @@ def test_criteria_of_one_template_are_compared_a_few_times_each(
         (f"Mentions item number {i} of the list that the patient should take with some food", 1.0)
         for i in range(n)
     ]
-    assert len(found(*texts)[Rule.DUPLICATE]) == n - 1
+    assert len(found(*texts)[LintRule.DUPLICATE]) == n - 1
     assert n_compared <= 2 * n

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rubricbeat.harness.cli import main
-from rubricbeat.harness.lint.findings import Rule
+from rubricbeat.harness.lint.findings import LintRule
 from rubricbeat.harness.lint.polarity import check_polarity, null_answer
 from rubricbeat.harness.lint.rubrics import lint_rubrics
 from rubricbeat.judges.answer import GradedAnswer
@@ -21,7 +21,7 @@ from rubricbeat.tasks.demo import demo_path
 
 NA = Verdict.not_applicable()
 GOOD = {"criterion": "Advises to call an ambulance without delay", "points": 5}
-Places = dict[Rule, list[tuple[int, ...]]]
+Places = dict[LintRule, list[tuple[int, ...]]]
 
 
 def example(*criteria: dict[str, Any], **more: Any) -> Example:
@@ -71,7 +71,7 @@ def graded(one: Example, *rows: Sequence[Any]) -> list[GradedAnswer]:
     ],
 )
 def test_points_that_go_up_and_down(criterion: dict[str, Any], is_found: bool) -> None:
-    assert (Rule.LEVEL_ORDER in found(example(criterion))) is is_found
+    assert (LintRule.LEVEL_ORDER in found(example(criterion))) is is_found
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_points_that_go_up_and_down(criterion: dict[str, Any], is_found: bool) -
     ],
 )
 def test_levels_that_overlap(criterion: dict[str, Any], is_found: bool) -> None:
-    assert (Rule.LEVEL_SAME in found(example(criterion))) is is_found
+    assert (LintRule.LEVEL_SAME in found(example(criterion))) is is_found
 
 
 @pytest.mark.parametrize(
@@ -93,28 +93,28 @@ def test_levels_that_overlap(criterion: dict[str, Any], is_found: bool) -> None:
     [((1, 5), True), ((0, 5), False), ((-1, 5), False), ((-5, -1), True), ((-5, 0), False)],
 )
 def test_a_scale_without_a_level_of_0(points: tuple[float, ...], is_found: bool) -> None:
-    assert (Rule.LEVEL_FLOOR in found(example(scale(*points)))) is is_found
+    assert (LintRule.LEVEL_FLOOR in found(example(scale(*points)))) is is_found
 
 
 def test_one_question_on_two_scales() -> None:
     other = scale(0, 4, texts=["late", "now"])
-    assert found(example(scale(0, 2, 5), other))[Rule.SCALES] == [(0, 1)]
+    assert found(example(scale(0, 2, 5), other))[LintRule.SCALES] == [(0, 1)]
     same = found(example(scale(0, 2, 5), scale(0, 1, 3)))
-    assert Rule.SCALES not in same and same[Rule.DUPLICATE] == [(0, 1)]
+    assert LintRule.SCALES not in same and same[LintRule.DUPLICATE] == [(0, 1)]
     plain = {"criterion": other["criterion"], "points": 2}
-    assert found(example(plain, other))[Rule.SCALES] == [(0, 1)]
+    assert found(example(plain, other))[LintRule.SCALES] == [(0, 1)]
 
 
 def test_words_of_a_question_with_levels_are_not_held_against_it() -> None:
     short = scale(0, 5) | {"criterion": "Tone"}
-    assert Rule.VAGUE not in found(example(short))
-    assert found(example({"criterion": "Tone", "points": 5}))[Rule.VAGUE] == [(0,)]
+    assert LintRule.VAGUE not in found(example(short))
+    assert found(example({"criterion": "Tone", "points": 5}))[LintRule.VAGUE] == [(0,)]
 
 
 @pytest.mark.parametrize(("cap", "is_found"), [(1.0, True), (2.0, True), (0.99, False)])
 def test_a_gate_that_never_acts(cap: float, is_found: bool) -> None:
     criterion = {"criterion": "Names a wrong dose", "points": -3, "gate": {"cap": cap}}
-    assert (Rule.GATE_IDLE in found(example(criterion))) is is_found
+    assert (LintRule.GATE_IDLE in found(example(criterion))) is is_found
 
 
 def test_a_gate_that_closes_at_every_level() -> None:
@@ -125,19 +125,19 @@ def test_a_gate_that_closes_at_every_level() -> None:
         ((0, -3, -8), 2, False),
     ]:
         criterion = scale(*points, gate={"cap": 0, "level": level})
-        assert (Rule.GATE_CLOSED in found(example(criterion))) is is_found
+        assert (LintRule.GATE_CLOSED in found(example(criterion))) is is_found
 
 
 def test_a_gate_that_all_answers_close() -> None:
     fault = example({"criterion": "Names a wrong dose", "points": -3, "gate": {"cap": 0}})
-    assert found(fault, graded(fault, [True], [True], [True]))[Rule.GATE_CLOSED] == [(0,)]
-    assert Rule.GATE_CLOSED not in found(fault, graded(fault, [True], [True], [False]))
-    assert Rule.GATE_CLOSED not in found(fault, graded(fault, [True], [True]))
+    assert found(fault, graded(fault, [True], [True], [True]))[LintRule.GATE_CLOSED] == [(0,)]
+    assert LintRule.GATE_CLOSED not in found(fault, graded(fault, [True], [True], [False]))
+    assert LintRule.GATE_CLOSED not in found(fault, graded(fault, [True], [True]))
     wanted = example(scale(0, 2, 5, gate={"cap": 0, "level": 1}))
-    assert Rule.GATE_CLOSED in found(wanted, graded(wanted, [0], [1], [1]))
-    assert Rule.GATE_CLOSED not in found(wanted, graded(wanted, [0], [1], [2]))
+    assert LintRule.GATE_CLOSED in found(wanted, graded(wanted, [0], [1], [1]))
+    assert LintRule.GATE_CLOSED not in found(wanted, graded(wanted, [0], [1], [2]))
     may = example(scale(0, 2, 5, gate={"cap": 0}, may_be_na=True))
-    assert Rule.GATE_CLOSED not in found(may, graded(may, [0], [0], [0], [NA]))
+    assert LintRule.GATE_CLOSED not in found(may, graded(may, [0], [0], [0], [NA]))
 
 
 def test_a_gate_that_does_not_count_stays_open() -> None:
@@ -145,8 +145,8 @@ def test_a_gate_that_does_not_count_stays_open() -> None:
     fault = {"criterion": "Names a wrong dose", "points": -3, "gate": {"cap": 0}}
     one = example(asks, fault | {"requires": "asks"})
     rows = graded(one, [True, True], [True, True], [False, True])
-    assert Rule.GATE_CLOSED not in found(one, rows)
-    assert Rule.GATE_CLOSED in found(one, graded(one, [True, True], [True, True], [True, True]))
+    assert LintRule.GATE_CLOSED not in found(one, rows)
+    assert LintRule.GATE_CLOSED in found(one, graded(one, [True, True], [True, True], [True, True]))
 
 
 def test_a_miss_that_does_not_apply_closes_a_gate_and_meets_no_requirement() -> None:
@@ -158,7 +158,7 @@ def test_a_miss_that_does_not_apply_closes_a_gate_and_meets_no_requirement() -> 
     caps = VerdictTable.of(answers).caps()
     assert caps is not None and caps[0].tolist() == [0.5, 0.5, 0.5]
     places = found(one, answers)
-    assert places[Rule.GATE_CLOSED] == [(0,)] and places[Rule.REQUIRED_NEVER] == [(1,)]
+    assert places[LintRule.GATE_CLOSED] == [(0,)] and places[LintRule.REQUIRED_NEVER] == [(1,)]
 
 
 def test_what_is_required_must_count_itself() -> None:
@@ -169,7 +169,7 @@ def test_what_is_required_must_count_itself() -> None:
     ]
     one = example(*chain)
     rows = graded(one, [False, True, True], [False, True, False], [True, False, True])
-    assert found(one, rows)[Rule.REQUIRED_NEVER] == [(2,)]
+    assert found(one, rows)[LintRule.REQUIRED_NEVER] == [(2,)]
 
 
 def test_a_requirement_that_no_answer_meets() -> None:
@@ -184,19 +184,19 @@ def test_a_requirement_that_no_answer_meets() -> None:
         requires = {"id": "u", "level": level}
         one = example(needed, {"criterion": "Says why", "points": 2, "requires": requires})
         rows = graded(one, *([at, number == 0] for number, at in enumerate(answers)))
-        assert (Rule.REQUIRED_NEVER in found(one, rows)) is is_found, (level, answers)
+        assert (LintRule.REQUIRED_NEVER in found(one, rows)) is is_found, (level, answers)
 
 
 def test_a_level_that_no_answer_reaches_is_named_with_the_counts() -> None:
     one = example(scale(0, 2, 5))
     (finding,) = lint_rubrics([one], graded(one, [0], [0], [2])).findings
     assert (finding.rule, finding.detail) == (
-        Rule.LEVEL_UNREACHED,
+        LintRule.LEVEL_UNREACHED,
         "level 1; answers by level: 2, 0, 1",
     )
-    assert Rule.LEVEL_UNREACHED not in found(one, graded(one, [0], [1], [2]))
+    assert LintRule.LEVEL_UNREACHED not in found(one, graded(one, [0], [1], [2]))
     lost = Verdict(Outcome.UNPARSEABLE)
-    assert Rule.LEVEL_UNREACHED not in found(one, graded(one, [0], [1], [lost]))
+    assert LintRule.LEVEL_UNREACHED not in found(one, graded(one, [0], [1], [lost]))
 
 
 def test_a_criterion_of_many_rubrics_is_counted_over_all_of_them() -> None:
@@ -204,7 +204,10 @@ def test_a_criterion_of_many_rubrics_is_counted_over_all_of_them() -> None:
     rows = [
         answer for one, at in zip(many, (0, 1, 2, 2), strict=True) for answer in graded(one, [at])
     ]
-    assert not lint_rubrics(many, rows).counts.keys() & {Rule.LEVEL_UNREACHED, Rule.NOT_APPLICABLE}
+    assert not lint_rubrics(many, rows).counts.keys() & {
+        LintRule.LEVEL_UNREACHED,
+        LintRule.NOT_APPLICABLE,
+    }
     (finding,) = lint_rubrics(many, [*rows[:1], *rows[2:]]).findings
     assert (finding.prompt_id, finding.criteria, finding.detail) == (
         "p0",
@@ -218,21 +221,21 @@ def test_a_criterion_of_many_rubrics_is_counted_over_all_of_them() -> None:
 
 def test_what_mostly_does_not_apply() -> None:
     one = example({"criterion": "Asks for drugs", "points": 2, "may_be_na": True})
-    assert found(one, graded(one, [NA], [NA], [True], [NA]))[Rule.NOT_APPLICABLE] == [(0,)]
-    assert Rule.NOT_APPLICABLE not in found(one, graded(one, [NA], [NA], [True], [False]))
+    assert found(one, graded(one, [NA], [NA], [True], [NA]))[LintRule.NOT_APPLICABLE] == [(0,)]
+    assert LintRule.NOT_APPLICABLE not in found(one, graded(one, [NA], [NA], [True], [False]))
     lost = Verdict(Outcome.UNPARSEABLE)
-    assert Rule.NOT_APPLICABLE in found(one, graded(one, [NA], [NA], [True], [lost]))
+    assert LintRule.NOT_APPLICABLE in found(one, graded(one, [NA], [NA], [True], [lost]))
 
 
 def test_a_reference_that_the_model_sees_too() -> None:
     note = "Guideline: a head injury under an anticoagulant needs a scan."
     prompt = f"I fell.\n\n{note.replace(': ', ':  ')}\nWhat now?"
     criterion = {"criterion": "Names the scan", "points": 2, "reference": note}
-    assert found(example(criterion, prompt=prompt))[Rule.REFERENCE_SHOWN] == [(0,)]
-    assert found(example(reference=note, prompt=prompt))[Rule.REFERENCE_SHOWN] == [()]
-    assert Rule.REFERENCE_SHOWN not in found(example(criterion))
-    assert Rule.REFERENCE_SHOWN in found(example(reference="My chest hurts."))
-    assert Rule.REFERENCE_SHOWN not in found(example(reference="chest"))
+    assert found(example(criterion, prompt=prompt))[LintRule.REFERENCE_SHOWN] == [(0,)]
+    assert found(example(reference=note, prompt=prompt))[LintRule.REFERENCE_SHOWN] == [()]
+    assert LintRule.REFERENCE_SHOWN not in found(example(criterion))
+    assert LintRule.REFERENCE_SHOWN in found(example(reference="My chest hurts."))
+    assert LintRule.REFERENCE_SHOWN not in found(example(reference="chest"))
 
 
 def test_an_answer_that_says_nothing_reaches_the_level_nearest_to_0() -> None:
@@ -246,7 +249,7 @@ def test_an_answer_that_says_nothing_reaches_the_level_nearest_to_0() -> None:
 
 def test_the_bundled_rows_are_sound_but_for_lone_pitfalls() -> None:
     file = read_examples(demo_path("levels.jsonl"), strict=True)
-    assert set(lint_rubrics(file.examples).counts) <= {Rule.LONE_PITFALL, Rule.LEVERAGE}
+    assert set(lint_rubrics(file.examples).counts) <= {LintRule.LONE_PITFALL, LintRule.LEVERAGE}
 
 
 def test_the_command_names_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from ....judges.errors import ConfigError
 from ....judges.files import write_file
 from ....judges.judge_options import parse_judge_args
-from ....judges.scoring.missing import MissingVerdicts, allowed_share
+from ....judges.scoring.missing_reasons import MissingVerdicts, allowed_share
 from ...flags import (
     add_allow_missing,
     add_output,

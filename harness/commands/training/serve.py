@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     from ....judges.grader import open_grader
     from ....judges.rewards import parse_rewards
     from ...serving.app import Bounds
-    from ...serving.run import Place, serve
+    from ...serving.run import ServerSettings, serve
     from ...serving.service import Service
     from ...serving.wire import Offer
     from ...tables.score import calls_line
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     for flag in ("max_body_mb", "max_answers", "max_pending", "max_connections"):
         if not 0 < (most := getattr(args, flag)) < math.inf:
             raise ConfigError(f"--{flag} {most}: above 0, and a finite number")
-    place = Place(args.host, args.port, _token(args.token_file))
+    place = ServerSettings(args.host, args.port, _token(args.token_file))
     bounds = Bounds(
         body_bytes=int(args.max_body_mb * MB),
         in_hand_bytes=int(max(256, 2 * args.max_body_mb) * MB),

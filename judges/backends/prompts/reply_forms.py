@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...replies.readings import Expected
+from ...replies.readings import AllowedReply
 
 
 def _schema(**properties: object) -> dict[str, object]:
@@ -18,7 +18,7 @@ def _schema(**properties: object) -> dict[str, object]:
     }
 
 
-def _verdict_fields(expected: Expected) -> dict[str, object]:
+def _verdict_fields(expected: AllowedReply) -> dict[str, object]:
     """Write what an object says of one criterion."""
     kinds = ["null"] if expected.may_be_na else []
     fields: dict[str, object] = {"explanation": {"type": "string"}}
@@ -31,7 +31,7 @@ def _verdict_fields(expected: Expected) -> dict[str, object]:
     return fields | ({"not_applicable": {"type": "boolean"}} if expected.may_be_na else {})
 
 
-def _items(expected: Sequence[Expected]) -> dict[str, object]:
+def _items(expected: Sequence[AllowedReply]) -> dict[str, object]:
     """Write what a list holds: the form of each item, those of one form together."""
     numbers_of: dict[tuple[int, bool], list[int]] = {}
     for number, one in enumerate(expected, start=1):
@@ -69,7 +69,7 @@ RATING = ReplyForm("rating", _schema(explanation={"type": "string"}, rating={"ty
 ONE_WORD, IN_WORDS = ReplyForm("word"), ReplyForm("words")
 
 
-def form_of(expected: Sequence[Expected], *, is_grouped: bool) -> ReplyForm:
+def form_of(expected: Sequence[AllowedReply], *, is_grouped: bool) -> ReplyForm:
     """Write the form of the JSON that says something of some criteria."""
     if all(one.is_plain for one in expected):
         return VERDICTS if is_grouped else VERDICT

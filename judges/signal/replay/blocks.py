@@ -22,7 +22,7 @@ SIZES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64)
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedGroups:
     """What is trained on."""
 
     rewards_KRPG: Floats
@@ -72,7 +72,7 @@ class Block:
         return gains
 
 
-def blocks_of(recorded: Recorded, *, by_length: bool, is_one: bool) -> list[Block]:
+def blocks_of(recorded: RecordedGroups, *, by_length: bool, is_one: bool) -> list[Block]:
     """Lay prompts with about as many answers side by side.
 
     Args:
@@ -106,7 +106,7 @@ def _units(rewards_KRPG: Floats, answered_PG: Bools) -> Floats:
 
 
 def _block(
-    recorded: Recorded,
+    recorded: RecordedGroups,
     prompts: NDArray[np.intp],
     size: int,
     unit_K: Floats,

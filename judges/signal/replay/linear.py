@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from ...scoring.rubric_arrays import Bools, Floats
 from ..advantages import Scale
-from .blocks import Block, Recorded
+from .blocks import Block, RecordedGroups
 from .sampling import NEVER, Singles
-from .training import Part, Settings, Trained, train_parts
+from .training import Settings, Trained, TrainingPart, train_parts
 
 SPLIT_SEED = 2_000_000
 """Number of the seed that draws the halves: none that trains."""
 
 
 def train_linear(
-    recorded: Recorded,
+    recorded: RecordedGroups,
     scales: Sequence[Scale],
     settings: Settings,
     features_PGF: Floats,
@@ -42,12 +42,12 @@ def train_linear(
         clusters_P: A number for the prompt of each group: one prompt is in one half.
     """
 
-    def parts(blocks: Sequence[Block], rates_K: Singles) -> Iterator[Part]:
+    def parts(blocks: Sequence[Block], rates_K: Singles) -> Iterator[TrainingPart]:
         seen = [_Seen(block, features_PGF) for block in blocks]
         for s in range(settings.seeds):
             held_P = held_out(clusters_P, settings.seed, s)
             learner = partial(_Linear, seen, rates_K, ~held_P)
-            yield Part(range(s, s + 1), blocks, learner, ~held_P, held_P)
+            yield TrainingPart(range(s, s + 1), blocks, learner, ~held_P, held_P)
 
     return train_parts(recorded, scales, settings, parts)
 

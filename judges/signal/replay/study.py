@@ -15,7 +15,7 @@ from ...scoring.estimates import Estimate
 from ...scoring.rubric_arrays import Bools, Floats
 from ..advantages import Scale
 from ..groups import GroupedVerdicts
-from .blocks import Recorded
+from .blocks import RecordedGroups
 from .features import within_prompts
 from .gains import Compared, by_prompt, compare, gain_of
 from .linear import train_linear
@@ -30,7 +30,7 @@ DEFAULT_REWARDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class ReplayedArm:
     """One reward under one scaling."""
 
     reward: str
@@ -69,7 +69,7 @@ class Replayed:
     """Gain of a policy that always gives the best answer to each prompt."""
     moments: tuple[int, ...]
     """Steps at which curves have a point."""
-    arms: tuple[Arm, ...]
+    arms: tuple[ReplayedArm, ...]
     standings: Mapping[Scale, tuple[Compared, ...]]
     """Rewards under each scaling, the best first."""
     skipped: Mapping[str, str]
@@ -210,7 +210,7 @@ def recorded_of(
     values: Sequence[Floats],
     answered_PG: Bools,
     clusters_P: NDArray[np.intp],
-) -> Recorded:
+) -> RecordedGroups:
     """Put together what is trained on; groups of one prompt share its weight.
 
     Args:
@@ -221,12 +221,12 @@ def recorded_of(
     """
     n_groups_C = np.bincount(clusters_P)
     weight_P = 1.0 / n_groups_C[clusters_P] / len(n_groups_C)
-    return Recorded(np.stack(list(pools.values())), np.stack(values), answered_PG, weight_P)
+    return RecordedGroups(np.stack(list(pools.values())), np.stack(values), answered_PG, weight_P)
 
 
 def _compared(
     trained: Trained, names: Sequence[str], scales: Sequence[Scale], clusters_P: NDArray[np.intp]
-) -> tuple[tuple[Arm, ...], dict[Scale, tuple[Compared, ...]]]:
+) -> tuple[tuple[ReplayedArm, ...], dict[Scale, tuple[Compared, ...]]]:
     """Set arm against arm."""
     keys = list(product(scales, names))
     gains = {key: by_prompt(trained.gain_VJSP[0, j], clusters_P) for j, key in enumerate(keys)}
@@ -240,7 +240,7 @@ def _compared(
             if other != name
         }
         arms.append(
-            Arm(
+            ReplayedArm(
                 reward=name,
                 scale=scale,
                 gain=own,

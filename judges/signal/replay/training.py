@@ -29,7 +29,7 @@ from ...errors import ConfigError
 from ...scoring.rubric_arrays import Bools, Floats
 from ..advantages import Scale
 from ..groups import BATCH_GROUPS
-from .blocks import Block, Recorded, blocks_of
+from .blocks import Block, RecordedGroups, blocks_of
 from .sampling import Draws, Singles, take_step
 
 CELLS = 100_000
@@ -147,7 +147,7 @@ class Chance:
 
 
 @dataclass(frozen=True, slots=True)
-class Pilot:
+class PilotGroups:
     """What groups drawn at the start say of each reward under one scaling."""
 
     size_K: Floats
@@ -194,7 +194,7 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TrainingPart:
     """Some seeds on some blocks, trained together."""
 
     seeds: range
@@ -206,7 +206,7 @@ class Part:
     """Prompts whose gain counts."""
 
 
-def train(recorded: Recorded, scales: Sequence[Scale], settings: Settings) -> Trained:
+def train(recorded: RecordedGroups, scales: Sequence[Scale], settings: Settings) -> Trained:
     """Train a policy for each prompt under every reward and scaling.
 
     Args:
@@ -216,20 +216,20 @@ def train(recorded: Recorded, scales: Sequence[Scale], settings: Settings) -> Tr
     """
     all_P = np.ones(len(recorded.weight_P), bool)
 
-    def parts(blocks: Sequence[Block], rates_K: Singles) -> Iterator[Part]:
+    def parts(blocks: Sequence[Block], rates_K: Singles) -> Iterator[TrainingPart]:
         for block in blocks:
             for seeds in portions(range(settings.seeds), block):
                 learner = partial(_Table, block, len(seeds), rates_K)
-                yield Part(seeds, [block], learner, all_P, all_P)
+                yield TrainingPart(seeds, [block], learner, all_P, all_P)
 
     return train_parts(recorded, scales, settings, parts)
 
 
 def train_parts(
-    recorded: Recorded,
+    recorded: RecordedGroups,
     scales: Sequence[Scale],
     settings: Settings,
-    parts: Callable[[Sequence[Block], Singles], Iterable[Part]],
+    parts: Callable[[Sequence[Block], Singles], Iterable[TrainingPart]],
 ) -> Trained:
     """Train in parts, which get the blocks and the rate of each reward under one scaling."""
     n_values, n_prompts = recorded.values_VPG.shape[:2]
@@ -242,7 +242,7 @@ def train_parts(
         jobs = []
         for place, scale in enumerate(scales):
             blocks = blocks_of(recorded, by_length=settings.by_length, is_one=scale is Scale.BATCH)
-            pilot = Pilot.of(blocks, scale, settings)
+            pilot = PilotGroups.of(blocks, scale, settings)
             arms = slice(place * n_rewards, (place + 1) * n_rewards)
             at_start[arms] = pilot.dead_K
             for part in parts(blocks, pilot.rates(settings)):
@@ -276,7 +276,7 @@ class _Table:
 
 
 def _follow(
-    part: Part, scale: Scale, settings: Settings, weight_P: Floats
+    part: TrainingPart, scale: Scale, settings: Settings, weight_P: Floats
 ) -> tuple[list[Singles], Floats, Floats]:
     """Train a part: gains of each block at the end, and curves and dead groups as sums."""
     learner, first = part.learner(), part.blocks[0]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...scoring.estimates import Estimate
 from ..advantages import Scale
 from .gains import Compared, Standing
-from .study import SCORE, Arm, Replayed
+from .study import SCORE, Replayed, ReplayedArm
 from .training import Policy
 
 BY_CONSTRUCTION = (
@@ -116,7 +116,7 @@ def _deceived(found: Replayed) -> Iterator[str]:
             )
 
 
-def _peak(arm: Arm, moments: tuple[int, ...]) -> tuple[int, float] | None:
+def _peak(arm: ReplayedArm, moments: tuple[int, ...]) -> tuple[int, float] | None:
     height = max(arm.curve)
     at = arm.curve.index(height)
     # a fall within the noise of the curve is none: a tenth of the height, and a thousandth

@@ -19,7 +19,7 @@ from rubricbeat.judges.backends.jury import CascadeJudge
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge import identity_of
 from rubricbeat.judges.judge_options import make_judge, parse_judge_args
-from rubricbeat.judges.scoring.missing import NOT_DRAWN
+from rubricbeat.judges.scoring.missing_reasons import NOT_DRAWN
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 N_PROMPTS = 40

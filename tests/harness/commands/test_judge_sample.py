@@ -10,7 +10,7 @@ import pytest
 from loopback import Loopback, Reply, Seen, completion
 
 from rubricbeat.harness.cli import main
-from rubricbeat.judges.scoring.missing import NOT_DRAWN
+from rubricbeat.judges.scoring.missing_reasons import NOT_DRAWN
 from rubricbeat.reports.results.reader import read_runs
 
 N = 150

@@ -11,13 +11,13 @@ import pytest
 from engine_kit import example
 
 from rubricbeat.harness.distributed.pool import MAX_TRIES, Chunk, Feeder, PoolPlan, WorkerPool
-from rubricbeat.harness.distributed.worker import Account, Missing, Place, Report
+from rubricbeat.harness.distributed.worker import Account, Missing, Report, StorePlace
 from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.errors import ConfigError, StoreError
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 ITEMS = [(f"p{number}", "text") for number in range(12)]
-HERE = Place("here", (1, 7))
+HERE = StorePlace("here", (1, 7))
 SKIPPED = Verdict(Outcome.SKIPPED, explanation="budget", attempts=0)
 MUTE = Verdict(Outcome.UNPARSEABLE, explanation="no verdict")
 Behaviour = Callable[[int, int, list[tuple[str, str]]], Any]
@@ -41,7 +41,7 @@ class FakeRay:
         RayTaskError = TaskFault
         RayError = Exception
 
-    def __init__(self, behave: Behaviour, place: Place) -> None:
+    def __init__(self, behave: Behaviour, place: StorePlace) -> None:
         self.behave = behave
         self.place = place
         self.never_done: Any = None
@@ -318,9 +318,11 @@ def test_a_reply_without_a_verdict_is_missing_and_not_asked_again():
 @pytest.mark.parametrize(
     "place",
     [
-        pytest.param(Place("elsewhere", (1, 7)), id="another machine, by chance the same numbers"),
-        pytest.param(Place("here", (1, 8)), id="a machine of the same name, another file"),
-        pytest.param(Place("here"), id="no such file there"),
+        pytest.param(
+            StorePlace("elsewhere", (1, 7)), id="another machine, by chance the same numbers"
+        ),
+        pytest.param(StorePlace("here", (1, 8)), id="a machine of the same name, another file"),
+        pytest.param(StorePlace("here"), id="no such file there"),
     ],
 )
 def test_a_worker_that_would_write_another_file_ends_the_run_before_it_is_asked(place):

@@ -11,7 +11,7 @@ from loopback import Loopback
 
 from rubricbeat.harness.distributed.pool import PoolOutcome
 from rubricbeat.harness.distributed.run import WorkersGrader, WorkersRun, check_hosts, chunk_size
-from rubricbeat.harness.distributed.worker import Missing, Place, Worker
+from rubricbeat.harness.distributed.worker import Missing, StorePlace, Worker
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.grader import Grader, RuntimeOptions, open_grader
@@ -110,17 +110,17 @@ def test_a_store_is_the_same_where_it_is_the_same_file_on_the_same_machine(tmp_p
     one.touch()
     other.touch()
     link.symlink_to(one)
-    assert Place.of(str(one)) == Place.of(str(link))
-    assert Place.of(str(one)) != Place.of(str(other))
-    assert Place.of(str(one)) != Place.of(str(tmp_path / "none"))
+    assert StorePlace.of(str(one)) == StorePlace.of(str(link))
+    assert StorePlace.of(str(one)) != StorePlace.of(str(other))
+    assert StorePlace.of(str(one)) != StorePlace.of(str(tmp_path / "none"))
 
 
 def test_a_server_is_one_unless_its_name_means_another_on_each_machine():
     for name in ("me@host/team", "host:5433/team", "/team?host=db.example", "10.0.0.7/team"):
-        assert Place.of(f"postgresql://{name}") == Place(""), name
+        assert StorePlace.of(f"postgresql://{name}") == StorePlace(""), name
     for name in ("localhost/team", "me@127.0.0.1:5433/team", "[::1]/team", "/team",
                  "/team?host=/run/postgresql", "%2Frun%2Fpg/team"):  # fmt: skip
-        assert Place.of(f"postgresql://{name}") == Place(socket.gethostname()), name
+        assert StorePlace.of(f"postgresql://{name}") == StorePlace(socket.gethostname()), name
 
 
 def node(host, *, is_alive=True, cpus=4.0):

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rubricbeat.judges.audit.correction import Corrected, Part, corrected_sum, prediction_powered
+from rubricbeat.judges.audit.correction import (
+    Corrected,
+    FigurePart,
+    corrected_sum,
+    prediction_powered,
+)
 from rubricbeat.judges.audit.error_rates import ErrorRates
 
 pytestmark = pytest.mark.border
@@ -21,7 +26,7 @@ def corrected_rate(met_P, n_P, rates: ErrorRates, seed: int = 1) -> Corrected:
     n_P = np.array(n_P, dtype=int)
     said = np.concatenate([np.arange(n) >= met for met, n in zip(met_P, n_P, strict=True)])
     worth_VK, prompt_V = np.tile([1.0, 0.0], (len(said), 1)), np.repeat(np.arange(len(n_P)), n_P)
-    part = Part.of(worth_VK, said.astype(int), prompt_V, len(n_P), rates=rates)
+    part = FigurePart.of(worth_VK, said.astype(int), prompt_V, len(n_P), rates=rates)
     return corrected_sum([part], 0.0 * n_P, 1.0 * n_P, seed=seed, bounds=(0.0, 1.0))
 
 
@@ -67,7 +72,7 @@ def test_a_score_is_corrected_verdict_by_verdict() -> None:
     rates = ErrorRates.of(cells(90, 20, 10, 80), seed=1)
     one = np.array([1.0])
     worth_VK, first = np.array([[1.0, 0.0], [-0.5, 0.0]]), np.zeros(2, dtype=int)
-    part = Part.of(worth_VK, first, first, 1, rates=rates)
+    part = FigurePart.of(worth_VK, first, first, 1, rates=rates)
     found = corrected_sum([part], 0 * one, one, seed=1, bounds=(0.0, 1.0))
     assert found.value == pytest.approx(4 / 7, abs=1e-12)
 

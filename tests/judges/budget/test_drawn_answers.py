@@ -12,7 +12,7 @@ from rubricbeat.judges.budget.drawn_answers import DrawnAnswers, needs_whole_ans
 from rubricbeat.judges.budget.two_judges import Unit
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.rubric import Criterion, Example, Gate, Message, Polarity, Rubric
-from rubricbeat.judges.scoring.missing import NOT_DRAWN, MissingVerdicts
+from rubricbeat.judges.scoring.missing_reasons import NOT_DRAWN, MissingVerdicts
 from rubricbeat.judges.verdict import Verdict
 
 POINTS = (6.0, 1.0, 1.0, -4.0)

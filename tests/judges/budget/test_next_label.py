@@ -11,7 +11,7 @@ from report_kit import example, graded
 from rubricbeat.judges.audit.label_correction import correct_by_labels, match_labels
 from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.budget.next_label import (
-    Rule,
+    DrawRule,
     draw_labels,
     met_chances,
     pooled,
@@ -65,9 +65,9 @@ def test_the_error_of_a_unit_is_its_weight_times_the_judge_s_doubt():
     # of 10 points: .6 sqrt(.5 .5), .4 sqrt(.9 .1), .5 sqrt(.2 .8)
     by_hand = [0.3, 0.12, 0.2]
     units = [(0, (0,)), (0, (1,)), (0, (2,)), (0, (0, 1, 2))]
-    found = unit_errors([answer], units, Rule.SCORE)
+    found = unit_errors([answer], units, DrawRule.SCORE)
     assert found == pytest.approx([*by_hand, (sum(x**2 for x in by_hand) / 3) ** 0.5])
-    doubt = unit_errors([answer], units[:3], Rule.DISAGREEMENT)
+    doubt = unit_errors([answer], units[:3], DrawRule.DISAGREEMENT)
     assert doubt == pytest.approx([0.5, 0.3, 0.4])
 
 
@@ -87,7 +87,7 @@ def test_votes_tell_doubt_and_one_vote_tells_nothing():
     ] == pytest.approx([0.2, 0.7, 1.0])
 
 
-@pytest.mark.parametrize("rule", list(Rule))
+@pytest.mark.parametrize("rule", list(DrawRule))
 @pytest.mark.parametrize("unit", list(Unit))
 def test_more_labels_keep_those_that_were_drawn(unit, rule):
     answers, _ = world(60)
@@ -108,7 +108,7 @@ def test_chances_do_not_tell_what_the_judge_said():
             stated(example(f"p{n}", [5, 2]), *(1 - p if flip else p for p in (n / 30, 0.5)))
             for n in range(30)
         ]
-        drawn = draw_labels(pooled(answers), 20, Unit.CRITERIA, Rule.SCORE, 0)
+        drawn = draw_labels(pooled(answers), 20, Unit.CRITERIA, DrawRule.SCORE, 0)
         sides.append({(d.answer.key(), d.place): d.probability for d in drawn})
     assert sides[0] == pytest.approx(sides[1])
 
@@ -118,7 +118,7 @@ def test_a_statement_that_stands_twice_is_asked_once_and_the_same_text_too():
     pool = pooled([graded("110", of), graded("000", of), graded("", example("q", []))])
     [one] = pool
     assert len(one.graded) == 2
-    drawn = draw_labels(pool, 9, Unit.CRITERIA, Rule.SCORE, 0)
+    drawn = draw_labels(pool, 9, Unit.CRITERIA, DrawRule.SCORE, 0)
     assert [d.place for d in drawn] == [0, 1]
 
 
@@ -132,7 +132,7 @@ def test_the_corrected_score_is_right_on_average_also_when_the_rest_is_not_done(
     n = {Unit.ANSWERS: 60, Unit.CRITERIA: 180}[unit]
     found, alike, hits = [], [], 0
     for seed in range(N_DRAWS):
-        drawn = draw_labels(pool, n, unit, Rule.SCORE, seed)
+        drawn = draw_labels(pool, n, unit, DrawRule.SCORE, seed)
         rows = labels_of(drawn, truth, unit)
         done = rows[: len(rows) // 9 * 6]  # two thirds, of answers as a whole
         corrected = correct_by_labels(scored, match_labels(answers, done)).score

@@ -15,7 +15,7 @@ from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.rubric import Criterion, Level, NaRule, Polarity, Rubric
 from rubricbeat.judges.scoring.item_scores import item_scores
-from rubricbeat.judges.scoring.missing import MissingVerdicts
+from rubricbeat.judges.scoring.missing_reasons import MissingVerdicts
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 LEVELS = (Level("no", 0.0), Level("in part", 1.0), Level("in full", 3.0))

@@ -37,7 +37,7 @@ from rubricbeat.judges.errors import (
 )
 from rubricbeat.judges.grader import Grader, RuntimeOptions, open_grader
 from rubricbeat.judges.judge import JudgeIdentity
-from rubricbeat.judges.scoring.missing import MissingVerdicts
+from rubricbeat.judges.scoring.missing_reasons import MissingVerdicts
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 pytestmark = pytest.mark.border

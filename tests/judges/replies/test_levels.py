@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from level_grammar import LEVELS, NA, OTHERS, PLAIN, Reading, group
 
 from rubricbeat.judges.replies.parsing import parse_group, parse_verdict
-from rubricbeat.judges.replies.readings import MET_OR_NOT, Expected, Parsed
+from rubricbeat.judges.replies.readings import MET_OR_NOT, AllowedReply, Parsed
 
 N_REPLIES = int(os.environ.get("REPLIES", "100000")) // 4
 SEED = int(os.environ.get("REPLIES_SEED", "20261130"))
-EXPECTED = Expected(LEVELS, may_be_na=True)
-FIVE = Expected(("1", "2", "3", "4", "5"))
-MAY_BE_NA = Expected(may_be_na=True)
+EXPECTED = AllowedReply(LEVELS, may_be_na=True)
+FIVE = AllowedReply(("1", "2", "3", "4", "5"))
+MAY_BE_NA = AllowedReply(may_be_na=True)
 
 
 def said(parsed: Parsed) -> Reading:
@@ -108,20 +108,20 @@ def test_a_plain_criterion_that_may_not_apply(reply: str, right: Reading) -> Non
 
 
 def test_a_text_that_may_name_two_things_names_none() -> None:
-    called = Expected(("Level 1", "Level 2", "Level 3"))
+    called = AllowedReply(("Level 1", "Level 2", "Level 3"))
     for text, right in (("Level 1", None), ("Level 3", None), ("Level 0", 0), ("1: Level 2", 1)):
         assert said(parse_verdict(json.dumps({"level": text}), called)) == right
     choices = ("yes", "no", "N/A")
-    assert said(parse_verdict('{"level": "n/a"}', Expected(choices))) == 2
-    assert said(parse_verdict('{"level": "n/a"}', Expected(choices, may_be_na=True))) is None
-    doses = Expected(("none", "1-2 doses", "3 doses"))
+    assert said(parse_verdict('{"level": "n/a"}', AllowedReply(choices))) == 2
+    assert said(parse_verdict('{"level": "n/a"}', AllowedReply(choices, may_be_na=True))) is None
+    doses = AllowedReply(("none", "1-2 doses", "3 doses"))
     assert said(parse_verdict('{"level": "1-2 doses"}', doses)) == 1
     assert said(parse_verdict('{"level": "3 doses"}', doses)) == 2
     assert said(parse_verdict('{"level": "1-2"}', doses)) is None
 
 
 def test_of_two_levels_of_one_text_only_the_number_tells() -> None:
-    twins = Expected(("some", "some", "all"))
+    twins = AllowedReply(("some", "some", "all"))
     assert said(parse_verdict('{"level": "some"}', twins)) is None
     assert said(parse_verdict('{"level": 1}', twins)) == 1
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rubricbeat.judges.replies.parsing import parse_group, parse_rating, parse_verdict
-from rubricbeat.judges.replies.readings import Expected
+from rubricbeat.judges.replies.readings import AllowedReply
 
-MORE = Expected(("Names no dose", "Names the dose", "Names the dose and the interval"), True)
+MORE = AllowedReply(("Names no dose", "Names the dose", "Names the dose and the interval"), True)
 EXACT = '{"explanation": "why", "criteria_met": true}'
 
 
@@ -233,6 +233,6 @@ def test_an_inner_value_that_is_no_truth_leaves_the_verdict_beside_it() -> None:
 def test_a_last_line_is_read_of_a_criterion_that_may_not_apply_too(said: bool) -> None:
     reply = f"The dose is named.\n\ncriteria_met: {str(said).lower()}"
     assert parse_verdict(reply).met is said
-    assert parse_verdict(reply, Expected(may_be_na=True)).met is said
-    assert not parse_verdict(reply, Expected(("none", "some"))).has_verdict
-    assert parse_verdict("So:\nnot_applicable: true", Expected(may_be_na=True)).is_na
+    assert parse_verdict(reply, AllowedReply(may_be_na=True)).met is said
+    assert not parse_verdict(reply, AllowedReply(("none", "some"))).has_verdict
+    assert parse_verdict("So:\nnot_applicable: true", AllowedReply(may_be_na=True)).is_na

@@ -15,7 +15,7 @@ from rubricbeat.judges.audit.agreement import auroc, auroc_without
 from rubricbeat.judges.audit.judge_audit import CURVES, figures_of
 from rubricbeat.judges.audit.labels import AuditTable
 from rubricbeat.judges.scoring.estimates import NO_SPREAD, TOO_FEW, Estimate
-from rubricbeat.judges.scoring.jackknife import Curve, LeftOut, correlation, rate, ratio
+from rubricbeat.judges.scoring.jackknife import IntervalScale, LeftOut, correlation, rate, ratio
 from rubricbeat.judges.scoring.rubric_arrays import Floats
 from rubricbeat.judges.signal.variance import split_variance
 
@@ -50,14 +50,14 @@ def test_few_prompts_or_no_spread_have_no_interval_and_the_reason_is_said() -> N
 def test_what_never_happened_in_twenty_prompts_may_happen_in_the_next() -> None:
     # Wilson's upper end of 0 of 20, Newcombe 1998; three cases of each prompt that are alike
     assert rate(np.zeros(20), np.full(20, 3.0)).high == pytest.approx(0.1611, abs=1e-4)
-    always = LeftOut(1.0, np.ones(20), np.ones(20)).estimate(Curve.LOGIT)
+    always = LeftOut(1.0, np.ones(20), np.ones(20)).estimate(IntervalScale.LOGIT)
     assert always.low == pytest.approx(1 - 0.1611, abs=1e-4)
 
 
 def test_a_figure_that_hangs_on_one_prompt_says_so() -> None:
     without = np.full(12, 0.6)
     without[3] = np.nan
-    assert LeftOut(0.7, without, np.ones(12)).estimate(Curve.LOGIT).why == (
+    assert LeftOut(0.7, without, np.ones(12)).estimate(IntervalScale.LOGIT).why == (
         "depends on one prompt: no interval"
     )
 
@@ -105,7 +105,7 @@ class TestAudit:
         world = figures_of(self.table(rng, 30_000))
         tables = [figures_of(self.table(rng, n)) for _ in range(SAMPLES)]
         for name in ("balanced_f1", "sensitivity", "specificity", "accuracy", "kappa", "auroc"):
-            curve = CURVES.get(name, Curve.LOGIT)
+            curve = CURVES.get(name, IntervalScale.LOGIT)
             found = coverage([t[name].estimate(curve) for t in tables], world[name].value)
             assert found == pytest.approx(0.95, abs=0.03), name
 

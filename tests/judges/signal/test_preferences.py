@@ -14,8 +14,8 @@ from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubr
 from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.signal.preferences import (
     N_DRAWS,
-    Label,
-    Pair,
+    AnswerLabel,
+    PreferencePair,
     Wanted,
     Worth,
     best_of,
@@ -82,7 +82,9 @@ def test_pairs_come_with_the_largest_difference_first_and_ties_in_order() -> Non
     for margin in (0.0, 0.1, 0.25):
         pairs = pairs_of(group, found, Wanted(margin=margin, per_prompt=ALL))
         assert [(one.chosen, one.rejected) for one in pairs] == expected
-    assert pairs_of(group, found, Wanted(margin=0.26, per_prompt=ALL)) == [Pair(1, 3, None)]
+    assert pairs_of(group, found, Wanted(margin=0.26, per_prompt=ALL)) == [
+        PreferencePair(1, 3, None)
+    ]
     assert len(pairs_of(group, found, Wanted(per_prompt=2))) == 2
     assert pairs_of([0, 2, 4], found, Wanted(margin=0.0)) == []
 
@@ -91,15 +93,15 @@ def test_a_pair_that_is_not_sure_leaves_its_place_to_the_next() -> None:
     # 0 is above 1 in three draws of four, and 2 in all of them
     draws = [[1.0, 0.0, 0.5], [1.0, 0.0, 0.5], [1.0, 0.0, 0.5], [1.0, 1.0, 0.5]]
     found = worth(1.0, 0.0, 0.5, draws=draws)
-    assert pairs_of(range(3), found, Wanted(confidence=0.75)) == [Pair(0, 1, 0.75)]
-    assert pairs_of(range(3), found, Wanted(confidence=0.76)) == [Pair(0, 2, 1.0)]
+    assert pairs_of(range(3), found, Wanted(confidence=0.75)) == [PreferencePair(0, 1, 0.75)]
+    assert pairs_of(range(3), found, Wanted(confidence=0.76)) == [PreferencePair(0, 2, 1.0)]
 
 
 def test_labels_lie_a_margin_from_the_mean_of_their_prompt() -> None:
     found = worth(0.0, 0.5, 1.0, NAN, 0.6)  # a mean of .525
     assert list(labels_of(range(5), found, Wanted(margin=0.1))) == [
-        Label(0, is_good=False, probability=None),
-        Label(2, is_good=True, probability=None),
+        AnswerLabel(0, is_good=False, probability=None),
+        AnswerLabel(2, is_good=True, probability=None),
     ]
     # one answer is its own mean, and says nothing
     assert list(labels_of([0, 3], found, Wanted(margin=0.0))) == []
@@ -118,7 +120,7 @@ def test_an_answer_that_reaches_the_threshold_is_good() -> None:
     ]
     # one answer suffices; .6 less .5 is .1, whatever its last bits
     beyond = Wanted(margin=0.1, threshold=0.5)
-    assert list(labels_of([2], found, beyond)) == [Label(2, is_good=True, probability=None)]
+    assert list(labels_of([2], found, beyond)) == [AnswerLabel(2, is_good=True, probability=None)]
     assert list(labels_of([1], found, beyond)) == []
 
 
@@ -127,8 +129,8 @@ def test_labels_hold_on_their_side_of_the_threshold_in_the_draws() -> None:
     found = worth(0.0, 1.0, draws=draws)
     wanted = {"margin": 0.1, "threshold": 0.5}
     assert list(labels_of(range(2), found, Wanted(confidence=0.75, **wanted))) == [
-        Label(0, is_good=False, probability=0.75),
-        Label(1, is_good=True, probability=0.75),
+        AnswerLabel(0, is_good=False, probability=0.75),
+        AnswerLabel(1, is_good=True, probability=0.75),
     ]
     assert list(labels_of(range(2), found, Wanted(confidence=0.76, **wanted))) == []
 

@@ -10,7 +10,7 @@ import pytest
 
 from rubricbeat.judges.scoring.rubric_arrays import Floats
 from rubricbeat.judges.signal.advantages import Scale, advantages_of
-from rubricbeat.judges.signal.replay.blocks import Recorded, blocks_of
+from rubricbeat.judges.signal.replay.blocks import RecordedGroups, blocks_of
 from rubricbeat.judges.signal.replay.sampling import Draws, Step, take_step
 from rubricbeat.judges.signal.replay.training import Chance, Settings, train
 
@@ -20,17 +20,19 @@ LOGITS = np.array([0.4, -0.3, 0.9, -1.0])
 REWARDS = np.array([0.2, 0.9, -0.5, 0.9])
 
 
-def recorded(rewards: Floats, *, chars: Floats | None = None) -> Recorded:
+def recorded(rewards: Floats, *, chars: Floats | None = None) -> RecordedGroups:
     """One prompt; the first axis of the rewards is the judging where there are several."""
     pool = np.atleast_2d(np.asarray(rewards, dtype=float))[None, :, None, :]
     n_answers = pool.shape[-1]
     values = np.nan_to_num(pool[:, 0])
     answered = np.ones((1, n_answers), bool)
     lengths = None if chars is None else chars[None]
-    return Recorded(pool, values, answered, np.ones(1), lengths)
+    return RecordedGroups(pool, values, answered, np.ones(1), lengths)
 
 
-def mean_step(one: Recorded, scale: Scale, group_size: int, **options: bool) -> tuple[Step, Floats]:
+def mean_step(
+    one: RecordedGroups, scale: Scale, group_size: int, **options: bool
+) -> tuple[Step, Floats]:
     """Take one step of many seeds at given logits; the gradient is their mean, [A]."""
     settings = Settings(group_size=group_size, **options)
     (block,) = blocks_of(one, by_length=settings.by_length, is_one=scale is Scale.BATCH)
@@ -153,7 +155,9 @@ def test_the_share_of_dead_groups_is_that_of_equal_draws() -> None:
     """All G draws of equal rewards: the chances are 3/4 + 1/4, so (3/4)^3 + (1/4)^3 = 7/16."""
     n = 600
     rewards = np.tile([1.0, 1.0, 0.0, 1.0], (n, 1))
-    one = Recorded(rewards[None, None], rewards[None], np.ones((n, 4), bool), np.full(n, 1 / n))
+    one = RecordedGroups(
+        rewards[None, None], rewards[None], np.ones((n, 4), bool), np.full(n, 1 / n)
+    )
     found = train(one, [Scale.GROUP], Settings(seeds=2, steps=1, group_size=3))
     assert found.dead_J[0] == pytest.approx(7 / 16, abs=4 * math.sqrt(0.25 / (32 * n)))
 
@@ -169,7 +173,7 @@ def test_training_ends_at_the_best_answer_and_its_gain_is_exact() -> None:
 
 def test_a_factor_and_a_shift_of_a_reward_change_nothing() -> None:
     rewards = np.stack([REWARDS, 25 * REWARDS + 7])[:, None, None]
-    one = Recorded(rewards, REWARDS[None, None], np.ones((1, 4), bool), np.ones(1))
+    one = RecordedGroups(rewards, REWARDS[None, None], np.ones((1, 4), bool), np.ones(1))
     found = train(one, [Scale.NONE, Scale.GROUP], Settings(seeds=5, steps=50))
     gains = found.gain_VJSP[0, :, :, 0]
     np.testing.assert_allclose(gains[0], gains[1], atol=1e-4)
@@ -183,8 +187,8 @@ def test_a_run_draws_the_same_in_any_company() -> None:
     rewards = random.normal(0, 1, (2, 1, 30, 5))
     answered = np.ones((30, 5), bool)
     weight = np.full(30, 1 / 30)
-    both = Recorded(rewards, rewards[:1, 0], answered, weight)
-    alone = Recorded(rewards[:1], rewards[:1, 0], answered, weight)
+    both = RecordedGroups(rewards, rewards[:1, 0], answered, weight)
+    alone = RecordedGroups(rewards[:1], rewards[:1, 0], answered, weight)
     many = train(both, [Scale.GROUP, Scale.NONE], Settings(seeds=6, steps=20)).gain_VJSP
     few = train(alone, [Scale.NONE], Settings(seeds=2, steps=20)).gain_VJSP
     np.testing.assert_allclose(many[0, 2, :2], few[0, 0], atol=1e-6)
@@ -204,7 +208,7 @@ def test_answers_of_unequal_number_and_padding_are_never_drawn() -> None:
     answered = np.arange(9) < sizes[:, None]
     rewards = np.where(answered, random.normal(0, 1, (40, 9)), np.nan)
     values = np.where(answered, rewards, 1e6)
-    one = Recorded(rewards[None, None], values[None], answered, np.full(40, 1 / 40))
+    one = RecordedGroups(rewards[None, None], values[None], answered, np.full(40, 1 / 40))
     for scale in Scale:
         found = train(one, [scale], Settings(seeds=2, steps=400, learning_rate=0.5))
         most = np.nanmax(rewards, axis=1) - np.nanmean(rewards, axis=1)

@@ -25,7 +25,7 @@ from rubricbeat.judges.store.keys import question_material, verdict_key
 from rubricbeat.judges.store.protocol import Record, Subject
 from rubricbeat.judges.store.sqlite import VerdictStore
 from rubricbeat.judges.store.sqlite_file import layout_of
-from rubricbeat.judges.store.table import SCHEMA_VERSION
+from rubricbeat.judges.store.statements import SCHEMA_VERSION
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 TESTS = Path(__file__).resolve().parents[2]

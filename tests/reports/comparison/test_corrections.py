@@ -28,7 +28,7 @@ from rubricbeat.reports.comparison.corrections import (
     pair_lines,
     read_label_source,
 )
-from rubricbeat.reports.comparison.judges import JudgeAudit
+from rubricbeat.reports.comparison.judges import AuditFigures
 from rubricbeat.reports.comparison.models import Model
 from rubricbeat.reports.pages.comparison_page import render_page
 from rubricbeat.reports.pages.tables import to_csv, to_latex, to_markdown
@@ -49,14 +49,14 @@ def model(digest: str, n: int = 20) -> Model:
     return Model("gpt", (Run("gpt", "r", "t", graded, facts=RunFacts(judge=judge)),))
 
 
-def audit(folder) -> JudgeAudit:
+def audit(folder) -> AuditFigures:
     # sensitivity .9, specificity .8 over twenty prompts
     cells = [[prompt, 9, 2, 1, 8] for prompt in range(20)]
     judge = {"name": "chat", "model": "m", "digest": DIGEST}
     path = folder / "audit.json"
     strata = [{"category": "other", "polarity": "desirable", "cells": cells}]
     path.write_text(json.dumps({"judge": judge, "audit": {"strata": strata}}))
-    return JudgeAudit("chat m", DIGEST, "labels", (), {}, str(path))
+    return AuditFigures("chat m", DIGEST, "labels", (), {}, str(path))
 
 
 def labelled(n: int = 40) -> LabelSource:

@@ -17,10 +17,10 @@ from test_browser import FLAGS, HOSTILE, PLAYWRIGHT
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.audit.label_rows import read_labels
-from rubricbeat.judges.budget.next_label import Rule, draw_labels, pooled
+from rubricbeat.judges.budget.next_label import DrawRule, draw_labels, pooled
 from rubricbeat.judges.budget.two_judges import Unit
 from rubricbeat.judges.rubric import Criterion, Example, Level, Message, NaRule, Polarity, Rubric
-from rubricbeat.reports.pages.label_page import Question, label_page
+from rubricbeat.reports.pages.label_page import LabelQuestion, label_page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
@@ -128,10 +128,10 @@ def levels_example():
 
 
 def write_page(folder, answers, **options):
-    drawn = draw_labels(pooled(answers), 10_000, Unit.ANSWERS, Rule.RANDOM, 0)
+    drawn = draw_labels(pooled(answers), 10_000, Unit.ANSWERS, DrawRule.RANDOM, 0)
     path = folder / "label.html"
     page = label_page(
-        [Question(d.answer.example, d.answer.text, d.criterion, d.probability) for d in drawn],
+        [LabelQuestion(d.answer.example, d.answer.text, d.criterion, d.probability) for d in drawn],
         **options,
     )
     path.write_text(page, encoding="utf-8")

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from rubricbeat.judges.store.table import POSTGRES, SQLITE, TABLES, Dialect, take
+from rubricbeat.judges.store.statements import POSTGRES, SQLITE, TABLES, Dialect, take
 
 
 @pytest.mark.parametrize(

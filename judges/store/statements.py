@@ -186,7 +186,7 @@ def take(table: str, source: str, order: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class VerdictColumns:
     """What a stored verdict says: the columns of `SAID` between its key and its latency."""
 
     met: int | None
@@ -201,7 +201,7 @@ class Said:
     completion_tokens: int
 
     @classmethod
-    def of(cls, verdict: Verdict, storable: Callable[[str], str]) -> Said:
+    def of(cls, verdict: Verdict, storable: Callable[[str], str]) -> VerdictColumns:
         """Put the words of a judge's answer into columns, as a dialect can store them."""
         chances = verdict.level_probabilities
         return cls(
@@ -276,7 +276,7 @@ def damaged_keys(rows: Iterable[Sequence[Any]]) -> list[bytes]:
     return [
         key if isinstance(key, bytes) else str(key).encode()  # the kind of a value can be damaged
         for key, *words, _, crc in rows
-        if not isinstance(key, bytes) or crc != Said(*words).checksum(key)
+        if not isinstance(key, bytes) or crc != VerdictColumns(*words).checksum(key)
     ]
 
 
@@ -301,7 +301,7 @@ def rows_of(
             subject.answer_id,
             record.replicate,
         )
-        said = Said.of(verdict, storable)
+        said = VerdictColumns.of(verdict, storable)
         if verdict.is_missing:
             tokens = (said.prompt_tokens, said.cached_tokens, said.completion_tokens)
             words = (verdict.outcome.value, said.explanation, storable(verdict.reply), *tokens)
@@ -357,7 +357,7 @@ def storable_row(table: str, row: Row) -> Row:
     if table != "verdicts" or held == row:
         return held
     first = list(TABLES[table]).index(_WORDS[0])
-    return (*held[:-1], Said(*held[first : first + len(_WORDS)]).checksum(held[0]))
+    return (*held[:-1], VerdictColumns(*held[first : first + len(_WORDS)]).checksum(held[0]))
 
 
 def read_verdict(row: Row, where: Path | str) -> Verdict:
@@ -368,7 +368,7 @@ def read_verdict(row: Row, where: Path | str) -> Verdict:
         where: The store, for messages.
     """
     key, *words, latency_s, crc = row
-    said = Said(*words)
+    said = VerdictColumns(*words)
     if crc != said.checksum(key):
         return Verdict(Outcome.SKIPPED, None, damaged(key, where), "", Source.STORE, 0)
     return said.verdict(latency_s)
