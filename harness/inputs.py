@@ -298,7 +298,7 @@ class _StoredJudge:
     who: tuple[str, str]
     """Name and model: what it has in common when it rates and when it judges."""
     is_rating: bool
-    """Whether it rates whole rubrics (`judges/rating.py`), by its call shape."""
+    """Whether it rates whole rubrics (`judges/verdict.py`), by its call shape."""
 
     @classmethod
     def of(cls, identity: str) -> _StoredJudge:

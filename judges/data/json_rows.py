@@ -21,6 +21,8 @@ from .streams import bytes_of, lines_of, name_of
 
 _BLANK = " \t\r\n"
 _SPACE = re.compile(f"[{_BLANK}]*")
+_BEGINS_AS_JSON = re.compile(r"\s*(?:\{|\[(?!\s*[+-]?\d[^\],]*\][ \t]*\w))")
+"""Such as a list or an object; `[5] Warns of bleeding` is a line of words with a number before."""
 _WRAPPERS = ("rows", "data", "examples", "items", "records", "instances")
 """Names of the one list that a lone object may hold in the place of an array."""
 MAX_QUOTED_CHARS = 24
@@ -261,7 +263,7 @@ class Field:
 
     def decoded(self) -> Field:
         """Give the list or object that a text holds as JSON; anything else as it is."""
-        if not isinstance(self.value, str) or not self.value.lstrip().startswith(("[", "{")):
+        if not isinstance(self.value, str) or not _BEGINS_AS_JSON.match(self.value):
             return self
         try:
             return Field(json.loads(self.value), self.parent, self.key)

@@ -60,15 +60,15 @@ def texts_of_lines(field: Field) -> list[Field] | None:
     if _OPENRUBRICS.search(text):
         return None
     lines = [line for line in text.splitlines() if line.strip()]
+    try:
+        found = lines_of_text(text)
+    except DataError as error:
+        raise field.fault(f"is a text that cannot be read: {error}") from None
     if len(lines) < 2 and not all(map(_BULLET.match, lines)):
         raise field.fault(
             "is one line of text; give a list of criteria, a text with one per line, or begin the "
             'line with "- " if it is one criterion'
         )
-    try:
-        found = lines_of_text(text)
-    except DataError as error:
-        raise field.fault(f"is a text that cannot be read: {error}") from None
     if not all(map(_MARK.match, lines)) and any(map(_MARK.match, lines)):
         raise field.fault(
             "is a text in which some lines have a bullet or number and others have not; write "

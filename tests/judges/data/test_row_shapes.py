@@ -113,6 +113,15 @@ class TestOneRowAlone:
             ({"prompt": "a", "rubric": "be nice"}, "is one line of text"),
             ({"prompt": "a", "rubric": "Must:\nbe nice"}, "'Must:' is a heading or has points"),
             ({"prompt": "a", "rubric": "be nice\n[-4] be rude"}, r"line 2: '\[-4\] be rude' is a"),
+            (
+                {"prompt": "a", "rubric": "[+4] be nice\n[-4] be rude"},
+                r"line 1: '\[\+4\] be nice' is",
+            ),
+            (
+                {"prompt": "a", "rubric": "[5] be nice"},
+                r"line 1: '\[5\] be nice' is a heading or has",
+            ),
+            ({"prompt": "a", "rubric": "[5] 'be nice'"}, "begins as JSON and is not JSON"),
             ({"prompt": "a", "rubric": "be nice (2 points)\nbe short"}, "or has points"),
             ({"prompt": "a", "rubric": "be nice: 2 pts\nbe short"}, "or has points"),
             ({"prompt": "a", "rubric": "(2 points) be nice\nbe short"}, "or has points"),
