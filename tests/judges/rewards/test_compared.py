@@ -151,6 +151,18 @@ def test_rewards_around_rewards_compare_alike(name: str) -> None:
     assert found[0] == pytest.approx([2 / 3] * 3)
 
 
+def test_a_reward_of_p_met_is_compared_on_the_p_met_that_all_have() -> None:
+    soft, five = get_reward("soft(of=healthbench)"), packed(5, 5, 5, 3)
+    whole = np.array([[(1, 1, 0, 1), (1, 1, 0, 0), (1, 1, 0, 1)]], dtype=float)
+    lacking = whole.copy()
+    lacking[0, 0, 3] = GAP
+    # verdicts that are all there, and a P(met) that is not; then the other way round
+    found = evaluate_groups(soft, whole, five, probabilities_PGC=lacking)
+    assert found[0] == pytest.approx([2 / 3] * 3)
+    found = evaluate_groups(soft, lacking, five, probabilities_PGC=whole)
+    assert found[0] == pytest.approx([13 / 18, 10 / 18, 13 / 18])
+
+
 VERDICTS = arrays(float, (1, 4, 6), elements=st.sampled_from([0.0, 1.0]))
 GAPS = arrays(bool, (1, 4, 6), elements=st.sampled_from([False] * 7 + [True]))
 POINTS = st.lists(st.sampled_from([5.0, 4.0, 3.0, 2.0, -1.0, -2.0]), min_size=6, max_size=6)

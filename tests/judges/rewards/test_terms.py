@@ -139,3 +139,14 @@ def test_bounds_between_which_nothing_lies_are_refused(spec: str) -> None:
 def test_a_constant_that_would_turn_the_order_around_is_refused(spec: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         get_reward(spec)
+
+
+def test_a_pass_rule_is_passed_at_its_level_and_not_below() -> None:
+    # the answer earns (6 - 4) / 10
+    levels = {"0.1": 1, "0.2": 1, "0.21": 0}
+    found = {at: value(get_reward(f"threshold(of=healthbench,at={at})"), MIXED) for at in levels}
+    assert found == levels
+    # 0.5 where none is given: 6 / 10 without the faults
+    usual = get_reward("threshold(of=healthbench)")
+    assert (value(usual, [1, 0, 0, 0, 0]), value(usual, [0, 1, 1, 0, 0])) == (1, 0)
+    assert (usual.range, np.isnan(value(usual, [np.nan] * 5))) == ((0.0, 1.0), True)
