@@ -313,6 +313,11 @@ def spread(name: str, value: float, low: float, high: float) -> Any:
     [
         ((spread("a", 0.25, 0.2, 0.4),), "in 75 % (60 to 80 %) of the groups under a."),
         (dead(a=0.25, b=0.25), "in 75 % of the groups under every reward studied."),
+        # of rewards that are equal the bracket is the first one's
+        (
+            (spread("a", 0.25, 0.2, 0.4), spread("b", 0.25, 0.1, 0.3)),
+            "in 75 % (60 to 80 %) of the groups under every reward studied.",
+        ),
         (
             (spread("b", 0.95, 0.9, 1.0), spread("a", 0.25, 0.2, 0.4), spread("c", 0.5, 0.4, 0.6)),
             "in 75 % (60 to 80 %) of the groups under a, and in 5.0 % under b, the fewest.",
