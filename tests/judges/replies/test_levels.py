@@ -73,6 +73,10 @@ def test_a_group_of_unlike_items_is_read_by_what_each_may_be() -> None:
         ("Level 1 needs more.\nlevel: 0", None),
         ('The levels differ. {"level": 2}', 2),
         ('It is near the top level. {"level": 2}', None),
+        ('It is on the top level. {"level": 4}', 4),
+        ('It is on the lowest level. {"level": 0}', 0),
+        ('It is on the bottom level. {"level": 4}', None),
+        ('It is on the third level. {"level": 2}', 2),
     ],
 )
 def test_levels_that_are_called_by_numbers_are_counted_from_0(reply: str, right: Reading) -> None:

@@ -88,7 +88,9 @@ def test_pairs_come_with_the_largest_difference_first_and_ties_in_order() -> Non
     assert len(pairs_of(group, found, Wanted(per_prompt=2))) == 2
     assert pairs_of([0, 2, 4], found, Wanted(margin=0.0)) == []
     # the last bits of rewards of a thousand are as large as 1e-13
-    assert pairs_of([0, 1], worth(1000.3, 1000.2), Wanted(margin=0.1)) == [Pair(0, 1, None)]
+    assert pairs_of([0, 1], worth(1000.3, 1000.2), Wanted(margin=0.1)) == [
+        PreferencePair(0, 1, None)
+    ]
 
 
 def test_a_pair_that_is_not_sure_leaves_its_place_to_the_next() -> None:
