@@ -65,7 +65,7 @@ def commitment(
     if not ended:
         return _first_of_a_cut_reply(text, wanted)
     body = unfenced(text)
-    repaired = mended(body) if body.startswith("{") and body.endswith("}") else None
+    repaired = mended(body) if body.startswith("{") else None
     if repaired is not None and wanted(repaired):
         return Committed((repaired,), body)
     return _in_the_only_fence(text, wanted, marks) or _last_in_prose(text, word, wanted, marks)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
+import tokenize
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -91,9 +93,16 @@ def mended(text: str) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of escapes that Python does not know
-            return ast.literal_eval(words)  # runs no code
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            value = ast.literal_eval(words)  # runs no code
+        # Python leaves out a comment, which may take back what the object says
+        return None if _has_comment(words) else value
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, tokenize.TokenError):
         return None
+
+
+def _has_comment(python: str) -> bool:
+    tokens = tokenize.generate_tokens(io.StringIO(python).readline)
+    return "#" in python and any(token.type == tokenize.COMMENT for token in tokens)
 
 
 def objects_in(text: str, word: str) -> Iterator[Piece]:

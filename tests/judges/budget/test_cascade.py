@@ -13,6 +13,7 @@ from rubricbeat.judges.budget.cascade import (
     Cascade,
     Members,
     frontier,
+    is_sure,
     measure,
     pick,
     sureness,
@@ -204,3 +205,23 @@ def test_probabilities_that_mean_something_are_found() -> None:
 def test_bounds_that_cannot_work_are_refused(low, high, words) -> None:
     with pytest.raises(ConfigError, match=words):
         CascadeJudge(["constant", "keyword", "constant"], low=low, high=high)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sure"),
+    [
+        (Verdict.at_level(2, level_probabilities=(0.04, 0.05, 0.91)), True),
+        (Verdict.at_level(2, level_probabilities=(0.1, 0.1, 0.8)), True),
+        (Verdict.at_level(2, level_probabilities=(0.1, 0.11, 0.79)), False),
+        # none of three levels is sure to be wrong at a low chance of the last
+        (Verdict.at_level(0, level_probabilities=(0.5, 0.45, 0.05)), False),
+        (Verdict.at_level(0, level_probabilities=(0.95, 0.05)), True),
+        (Verdict.of(True, probability=0.9), True),
+        (Verdict.of(False, probability=0.1), True),
+        (Verdict.of(True, probability=0.5), False),
+        (Verdict.of(True), True),
+        (Verdict(Outcome.UNPARSEABLE), False),
+    ],
+)
+def test_a_cascade_stops_where_a_verdict_is_sure(verdict: Verdict, sure: bool) -> None:
+    assert is_sure(verdict, 0.2, 0.8) is sure

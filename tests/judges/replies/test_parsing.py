@@ -51,6 +51,19 @@ EXACT = '{"explanation": "why", "criteria_met": true}'
         ("", None),
         ("{{ 7*7 }}", None),
         ("[1, 2, 3]", None),
+        # what Python leaves out as a comment may take the verdict back
+        ("{'criteria_met': True} # no, False }", None),
+        ("{'criteria_met': True}\n# in truth it is not met", None),
+        ("# no\n{'criteria_met': True}", None),
+        ("{'criteria_met': True # or False\n}", None),
+        ("So: {'criteria_met': True # or False\n}", None),
+        ("{'explanation': 'item #1', 'criteria_met': True}", True),
+        # a fenced object of another kind is no verdict, and hides none
+        ('Notes:\n```json\n{"note": 1}\n```\n\nVerdict: ' + EXACT, True),
+        ('The criterion is not met. {"criteria_met": true}', None),
+        ('The criterion is unmet. {"criteria_met": true}', None),
+        ('The criterion is unmet. {"criteria_met": false}', False),
+        ('The criterion is not met. {"criteria_met": false}', False),
     ],
 )
 def test_tolerant_reading(reply, met):
