@@ -232,7 +232,7 @@ def prompts_expected(
     """
     alpha = rule.alpha / max(1, n_systems * (n_systems - 1) // 2)
     n_looked = min(n_most, 1_000_000)  # memory: whatever takes more takes all
-    values_T = spread * np.tile([1.0, -1.0], n_looked // 2 + 1)[:n_looked]
+    values_T = spread * np.resize([1.0, -1.0], n_looked)
     half_T = half_widths(values_T, alpha)
     goal = (rule.width or 0.0) / 2
     if n_systems > 1 and rule.level is not None:
