@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rubricbeat.judges.answer import GradedAnswer
-from rubricbeat.judges.audit.baselines import no_look_probability
+from rubricbeat.judges.audit.baselines import no_look_probability, word_odds
 from rubricbeat.judges.audit.judge_audit import audit_judge
 from rubricbeat.judges.audit.labels import AuditTable, Label, LabelledAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
@@ -63,3 +63,15 @@ def test_a_single_prompt_has_no_other_to_learn_from_and_gets_the_overall_share()
     answers = labelled(1, {"Polite": 1.0, "Cites": 0.0})
     table = table_of(answers)
     assert no_look_probability(table, answers) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("bias_first", [True, False])
+def test_the_bias_may_be_the_first_or_the_last_of_the_parameters(bias_first: bool) -> None:
+    # three texts without a word, with the first one and with the second: met on 1/4, 1/2 and 3/4
+    design, n = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.full(3, 400.0)
+    words, bias = word_odds(
+        design, n * [0.25, 0.5, 0.75], n, ridge=1e-6, n_iterations=200, bias_first=bias_first
+    )
+    # log-odds: of 1/4 -log 3, of 1/2 0, of 3/4 log 3
+    assert bias == pytest.approx(-np.log(3), abs=1e-3)
+    assert words == pytest.approx([np.log(3), 2 * np.log(3)], abs=1e-3)
