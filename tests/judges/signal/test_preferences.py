@@ -91,6 +91,8 @@ def test_pairs_come_with_the_largest_difference_first_and_ties_in_order() -> Non
     assert pairs_of([0, 1], worth(1000.3, 1000.2), Wanted(margin=0.1)) == [
         PreferencePair(0, 1, None)
     ]
+    # what is missing by more than that is missing
+    assert pairs_of([0, 1], worth(0.1 - 4e-12, 0.0), Wanted(margin=0.1)) == []
 
 
 def test_a_pair_that_is_not_sure_leaves_its_place_to_the_next() -> None:
