@@ -86,9 +86,8 @@ class RubricTask(WholeTask[RubricDocument, JudgedDocument]):
     def settle(self, metadata: Mapping[str, object], config: dict[str, object]) -> None:
         """Read the settings, and how many answers are asked for."""
         self.settings = TaskSettings.from_metadata(metadata)
-        self._default_judge = (
-            str(metadata["default_judge"]) if "default_judge" in metadata else None
-        )
+        judge = metadata.get("default_judge")
+        self._default_judge = judge if isinstance(judge, str | Mapping) else None
         self._seed = 1234 if self.settings.seed is None else self.settings.seed
         self._grader: Grader | None = None
         self._graded: dict[str, list[GradedAnswer]] = {}
@@ -98,7 +97,7 @@ class RubricTask(WholeTask[RubricDocument, JudgedDocument]):
         self._summary: Mapping[str, object] = {}
         self._judge_facts: Mapping[str, object] = {}
         self._run_facts: dict[str, object] = {}
-        self._counts = {"n_answers": 0, "n_empty_answers": 0}
+        self._counts: dict[str, int] = {}
         self._rank, self._world_size = 0, 1
         self.failure: BaseException | None = None
         """What ended the judging; the answers are written all the same."""

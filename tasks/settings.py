@@ -116,7 +116,7 @@ class TaskSettings:
         return cls(**given)
 
     def judge_options(
-        self, task: str, *, default: str | None = None
+        self, task: str, *, default: str | Mapping[str, object] | None = None
     ) -> str | Mapping[str, object] | Judge:
         """Give the judge that was asked for, in the metadata or else in the environment.
 

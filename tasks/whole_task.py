@@ -52,7 +52,11 @@ class WholeTask(ConfigurableTask, Generic[Doc, Held]):  # type: ignore[misc]  # 
     """Key of `process_results` that carries what a document holds."""
 
     def __init__(
-        self, *unused: object, config: Mapping[str, object] | None = None, **more: object
+        self,
+        data_dir: str | None = None,
+        cache_dir: str | None = None,
+        download_mode: object = None,
+        config: Mapping[str, object] | None = None,
     ) -> None:
         """Read the settings and the rows; lm-eval calls this with the YAML's content."""
         given = dict(config or {})
@@ -63,7 +67,7 @@ class WholeTask(ConfigurableTask, Generic[Doc, Held]):  # type: ignore[misc]  # 
         self.settle(metadata, given)
         # the kept metadata goes to the results: never the model's arguments, which may hold keys
         given |= {"metadata": {"version": metadata.get("version", 1)}, "metric_list": []}
-        super().__init__(config=given)
+        super().__init__(data_dir, cache_dir, download_mode, given)
         self._register_metrics()
 
     def settle(self, metadata: Mapping[str, object], config: dict[str, object]) -> None:

@@ -153,6 +153,20 @@ def test_predict_only_never_opens_or_asks_the_judge(evaluate, fake_model):
     samples = results["samples"]["rubric_judge"]
     assert [sample["resps"] for sample in samples] == [[["kept"]]] * 3
     assert "rubric" not in samples[0]
+    # the answers were not counted, which is not to say that there are none
+    assert "n_answers" not in results["configs"]["rubric_judge"]["metadata"]
+
+
+@pytest.mark.parametrize("judge", ["keyword", {"name": "keyword", "replicates": 2}, None])
+def test_the_default_judge_of_a_task_is_a_name_or_a_mapping_and_may_be_none(rows_file, judge):
+    from rubricbeat.tasks.rubric_task import RubricTask
+
+    metadata = {"data": str(rows_file), "default_judge": judge}
+    config = {"task": "mine", "output_type": "generate_until", "test_split": "test"}
+    # a task of one's own may pass on what lm-eval names, by place
+    task = RubricTask(None, None, None, {**config, "metadata": metadata})
+    assert len(task.eval_docs) == 3
+    assert task._default_judge == judge
 
 
 def test_results_name_judge_data_and_version(evaluate, fake_model):
