@@ -11,11 +11,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, TypeGuard
 
 from .errors import ConfigError, DataError, near_names
 
+_COUNTED = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
 _ROUNDING = 1e-6
 """So far outside of 0 to 1 a chance may lie by rounding alone."""
 
@@ -98,6 +99,11 @@ class Verdict:
         """
         if type(self.outcome) is not Outcome:
             object.__setattr__(self, "outcome", _outcome_of(self.outcome))
+        if type(self.source) is not Source and self.source in list(Source):
+            object.__setattr__(self, "source", Source(self.source))
+        n_in, n_cached, n_out = self.prompt_tokens, self.cached_tokens, self.completion_tokens
+        if not (type(n_in) is type(n_cached) is type(n_out) is type(self.attempts) is int):
+            self._take_counts()
         chance: object = self.probability
         if self.level_probabilities is not None:
             plain_ones = tuple(float(p) + 0.0 for p in self.level_probabilities)  # -0.0 is 0
@@ -110,6 +116,12 @@ class Verdict:
             if abs(plain - rounded) < _ROUNDING:
                 plain = rounded
             object.__setattr__(self, "probability", plain if math.isfinite(plain) else None)
+
+    def _take_counts(self) -> None:
+        for name in _COUNTED:
+            count: object = getattr(self, name)
+            if not isinstance(count, bool) and isinstance(count, Integral):
+                object.__setattr__(self, name, int(count))
 
     @property
     def is_missing(self) -> bool:

@@ -189,7 +189,7 @@ def _read(
     """Read a criterion whose text and points stand in these fields; its own polarity wins."""
     words, worth = text.text(), worth_of(item, points)
     polarity = _polarity(item["polarity"]) or polarity_of(words, worth)
-    category = item["category"].text().strip() if item["category"].value is not None else ""
+    category = item["category"].any_text().strip() if item["category"].value is not None else ""
     if (known := category.capitalize()) in CATEGORIES:
         return Criterion(words, worth, polarity, tuple(dict.fromkeys(tags)), known)
     # any other is a tag, by which slices are made as by any other

@@ -196,8 +196,10 @@ def _recorded(row: Field, find: _Find, source: str) -> RecordedAnswer:
     if row.has("doc") and row.has("rubric"):
         raise DataError("a line of our own result files; score, compare and report read them as is")
     for name in ("model", "system", "run", "grader"):
-        if not is_missing(row[name].value) and not _is_fact(row[name].value):
-            raise row[name].fault(f"is {kind_of(row[name].value)}, not a name")
+        value = row[name].value
+        is_prompt = name == "system" and isinstance(value, str)  # of the model: not its name
+        if not is_missing(value) and not _is_fact(value) and not is_prompt:
+            raise row[name].fault(f"is {kind_of(value)}, not a name")
     example = find(row.members())
     parts_of = _from_conversation if row.has("conversations") else _from_flat
     answer, met, explanations, score = parts_of(row, example)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,10 @@ def part_of(judge: Judge, options: RuntimeOptions, *, is_rating: bool = False) -
         ) from None
     members: tuple[Part, ...] = ()
     if hasattr(judge, "judge_with") and not is_rating:
-        inner: object = getattr(judge, "members", ())
-        if not isinstance(inner, Sequence) or not all(isinstance(one, Judge) for one in inner):
+        given: object = getattr(judge, "members", ())
+        found = list(given) if isinstance(given, Iterable) else [given]
+        inner = [one for one in found if isinstance(one, Judge)]
+        if len(inner) < len(found):
             raise ConfigError(f"judge {identity.name!r}: its members must be a list of judges")
         members = tuple(part_of(member, options) for member in inner)
     is_kept = bool(getattr(judge, "stored", identity.name not in FREE))

@@ -46,7 +46,7 @@ _FIELDS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("explanation", str, "text"),
     ("reply", str, "text"),
     *((name, int, "a whole number from 0") for name in _COUNTS),
-    ("latency_s", Real, "a number of seconds from 0"),
+    ("latency_s", Real, "a number of seconds"),
     ("level", int | None, "a whole number, or None"),
     ("source", Source, "a Source"),
 )
@@ -274,7 +274,8 @@ def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:
             elif isinstance(value, bool):  # it would come back from a store as 1: another verdict
                 is_due = False
             elif is_due and isinstance(value, Real):
-                is_due = 0 <= float(value) <= (1.0 if name == "probability" else _MOST_KEPT)
+                least = -_MOST_KEPT if name == "latency_s" else 0  # a clock may be set back
+                is_due = least <= float(value) <= (1.0 if name == "probability" else _MOST_KEPT)
             if not is_due:
                 raise ConfigError(
                     f"judge {type(judge).__name__!r} gave a Verdict with {name}={value!r:.80}; "

@@ -17,8 +17,9 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any, Literal, NamedTuple, Union
 
 from ..errors import ConfigError
 
@@ -204,11 +205,14 @@ def typed(name: str, value: object, annotation: object, where: str = "") -> Any:
         return {str(key): _header(f"{where}{name}.{key}", one) for key, one in value.items()}
     if isinstance(value, WrittenInt | WrittenFloat):
         value = settled(value)
+    if not isinstance(value, Enum) and isinstance(value, Real):
+        value = int(value) if isinstance(value, Integral) else float(value)  # also of numpy
     if isinstance(value, float) and value.is_integer() and float not in kinds and int in kinds:
         return int(value)
     is_other = isinstance(value, list | tuple | Mapping) or (
         isinstance(value, float) and float not in kinds
     )
+    is_other = is_other and not isinstance(annotation, _LikeDefault)
     if is_other and all(issubclass(kind, _SCALARS) for kind in kinds):
         raise ConfigError(f"{where}{name} must be {_wanted(kinds)}, not {value!r:.{_SHOWN_CHARS}}")
     return value
@@ -258,6 +262,8 @@ def _kinds(annotation: object) -> set[type]:
     """Give the types an annotation allows; none where it allows whatever comes."""
     if isinstance(annotation, str):
         annotation = _NAMED.get(annotation, Any)
+    if isinstance(annotation, _LikeDefault):
+        return {annotation.kind}
     origin = typing.get_origin(annotation)
     if origin in (Union, types.UnionType):
         each = [_kinds(one) for one in typing.get_args(annotation)]
@@ -317,8 +323,14 @@ _NAMED: dict[str, object] = {
 """Annotations that are text, and cannot be resolved because others beside them cannot."""
 
 
+class _LikeDefault(NamedTuple):
+    """What an option without an annotation takes: words as its default's type, the rest as is."""
+
+    kind: type
+
+
 def _by_default(default: object) -> object:
-    return type(default) if isinstance(default, bool | int | float | str) else Any
+    return _LikeDefault(type(default)) if isinstance(default, bool | int | float | str) else Any
 
 
 def _pair(flag: str, piece: str) -> tuple[str, object]:

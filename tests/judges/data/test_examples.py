@@ -258,6 +258,21 @@ BAD_ROWS = [
 ]
 
 
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        {"criterion_description": "c", "criterion_weight": "major"},
+        {"title": "c", "annotations": {"weight_class": "important", "important_weight": 5}},
+        {"criterion": "c", "points": 1},
+        {"description": "c", "weight": 1},
+    ],
+)
+def test_a_blank_category_is_none(criterion: dict[str, Any]) -> None:
+    row = {"prompt": "q", "rubric": [{**criterion, "category": " "}]}
+    [read] = example_from_row(row).rubric.criteria
+    assert (read.category, read.tags) == (None, ())
+
+
 @pytest.mark.parametrize("name", ["points", "weight"])
 def test_a_category_that_is_none_of_rars_is_a_tag(name: str) -> None:
     given = [

@@ -143,3 +143,12 @@ def test_an_odd_explanation_keeps_its_verdict_and_an_odd_model_is_refused(tmp_pa
     [row] = file.rows
     assert [verdict.explanation for verdict in row.verdicts] == ["5", '{"why": "\\u00e9"}']
     assert [skipped.reason for skipped in file.skipped] == ["model is a list, not a name"]
+
+
+def test_a_system_prompt_beside_verdicts_is_no_name(tmp_path: Path) -> None:
+    base = {"prompt_id": "a", "completion": "w", "criteria_met": [True, False]}
+    path = tmp_path / "said.jsonl"
+    path.write_text(json.dumps({**base, "system": "You are a physician. " * 20}), encoding="utf-8")
+    [file] = read_recorded([path], {"a": EXAMPLE})
+    assert [row.source for row in file.rows] == ["said"]
+    assert not file.skipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.judge import JudgeIdentity, Question
 from rubricbeat.judges.store import upkeep as store_check
 from rubricbeat.judges.store.protocol import Record
-from rubricbeat.judges.verdict import Verdict
+from rubricbeat.judges.verdict import Source, Verdict
 
 
 class Spoilt:
@@ -286,10 +287,10 @@ def test_answers_that_end_the_program_end_the_run() -> None:
         ({"prompt_tokens": -1}, "prompt_tokens=-1; expected a whole number from 0"),
         ({"cached_tokens": 10**30}, f"cached_tokens={10**30}; expected a whole number from 0"),
         ({"completion_tokens": True}, "completion_tokens=True; expected a whole number"),
-        ({"latency_s": float("nan")}, "latency_s=nan; expected a number of seconds from 0"),
+        ({"latency_s": float("nan")}, "latency_s=nan; expected a number of seconds"),
         ({"latency_s": float("inf")}, "latency_s=inf; expected a number of seconds"),
         ({"attempts": "x"}, "attempts='x'; expected a whole number"),
-        ({"source": "fresh"}, "source='fresh'; expected a Source"),
+        ({"source": "nowhere"}, "source='nowhere'; expected a Source"),
     ],
 )
 def test_a_verdict_that_no_store_can_hold_is_refused_by_its_field(
@@ -357,6 +358,32 @@ def test_what_a_judge_says_of_itself_is_checked_by_name(
             with Grader(judge, RuntimeOptions(max_calls=2)) as one:
                 graded_within(one, answers(2))
     assert not judge.asked
+
+
+def test_a_verdict_with_numbers_of_numpy_and_a_clock_set_back_is_kept() -> None:
+    counts = {"attempts": 1, "prompt_tokens": 5, "cached_tokens": 2, "completion_tokens": 3}
+
+    class Own(CountingJudge):
+        def verdict(self, question: Question) -> Verdict:
+            plain = {name: np.int64(count) for name, count in counts.items()}
+            return Verdict.of(True, latency_s=-0.25, source="fresh", **plain)
+
+    with Grader(Own(), RuntimeOptions()) as one:
+        [[[verdict, *_]]] = graded_within(one, answers(1))
+    plain = verdict.to_json()
+    json.dumps(plain)
+    assert {name: plain.get(name, 1) for name in counts} == counts
+    assert verdict.source is Source.FRESH
+
+
+@pytest.mark.parametrize("of", [list, tuple, set, lambda judges: dict(enumerate(judges)).values()])
+def test_members_may_be_any_collection_of_judges(of: Any) -> None:
+    judge, member = CountingJudge(), CountingJudge()
+    judge.members = of([member])  # type: ignore[attr-defined]
+    judge.judge_with = lambda question, ask: ask(member, question)  # type: ignore[attr-defined]
+    with Grader(judge, RuntimeOptions(max_calls=9)) as one:
+        graded_within(one, answers(1))
+    assert sum(member.asked.values()) == 3
 
 
 def test_a_count_of_another_library_is_one() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from rubricbeat.judges.errors import ConfigError
@@ -93,7 +94,6 @@ def test_a_value_is_what_its_annotation_says(value, annotation, read):
 
 def test_a_default_says_what_an_option_takes_where_no_annotation_does():
     taken = annotations_of(Unannotated)
-    assert taken == {"share": float, "label": str, "flag": bool, "rest": Any}
     words = read_options("--x", "share=1,label=007,flag=true,rest=3")
     assert {name: typed(name, value, taken[name]) for name, value in words.items()} == {
         "share": 1,
@@ -129,3 +129,37 @@ def test_a_value_of_another_kind_is_refused_in_one_line(value, annotation, due):
     with pytest.raises(ConfigError) as caught:
         typed("x", value, annotation, "judge 'j': ")
     assert str(caught.value) == f"judge 'j': x must be {due}, not {value!r}"
+
+
+class Silent:
+    """A judge of one's own that says nothing of its options but their defaults."""
+
+    def __init__(self, threshold=1, words="", on=False) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("threshold", 0.5), ("threshold", [1, 2]), ("words", ["a", "b"]), ("on", {"a": 1})],
+)
+def test_a_default_alone_refuses_nothing_that_python_hands_over(name: str, value: object) -> None:
+    assert typed(name, value, annotations_of(Silent)[name]) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "plain_value"),
+    [
+        (np.int64(3), int, 3),
+        (np.int64(3), int | None, 3),
+        (np.int64(3), float, 3),
+        (np.float64(0.5), float, 0.5),
+        (np.float32(0.5), float | None, 0.5),
+        (np.float64(2.0), int, 2),
+    ],
+)
+def test_a_number_of_numpy_becomes_one_that_json_can_hold(
+    value: object, annotation: object, plain_value: float
+) -> None:
+    found = typed("n", value, annotation)
+    assert found == plain_value
+    assert type(found) in (int, float)
