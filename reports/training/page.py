@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,13 @@ def common_facts(runs: Sequence[TrainingRun]) -> list[tuple[str, str]]:
 def run_facts(run: TrainingRun) -> dict[str, object]:
     """Give the row of one run."""
     first, last = run.ends("reward")
+    planned = run.fact("plan", "max_steps")
     return {
         "name": run.name,
         "arm": run.setting,
         "seed": run.seed,
         "steps": len(run.steps),
-        "planned": run.fact("plan", "max_steps"),
+        "planned": planned if isinstance(planned, int | float) else None,
         "first": first,
         "last": last,
         "dead": run.mean("dead_frac"),
@@ -92,8 +94,12 @@ def _policy(run: TrainingRun) -> str:
 
 
 def _known(*parts: tuple[str, object]) -> str:
-    """Join what is known; each form takes its value."""
-    return ", ".join(form.format(value) for form, value in parts if value is not None) or UNKNOWN
+    """Join what is known; each form takes its value, and what fits none is not known."""
+    told = []
+    for form, value in parts:
+        with suppress(ValueError, TypeError):
+            told += [] if value is None else [form.format(value)]
+    return ", ".join(told) or UNKNOWN
 
 
 def _versions(run: TrainingRun) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -98,7 +99,9 @@ class TrainingRun:
     def seed(self) -> int | None:
         """Of weights and sampling."""
         seed = self.asked("run", "seed")
-        return int(seed) if isinstance(seed, int | float | str) else None
+        with suppress(ValueError, OverflowError):  # a word, or no number
+            return int(seed) if isinstance(seed, int | float | str) else None
+        return None
 
     @property
     def state(self) -> str:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from training_kit import write_run
 
 from rubricbeat.judges.errors import DataError
@@ -84,3 +85,19 @@ def test_facts_and_numbers_of_another_shape_are_not_known(tmp_path: Path) -> Non
     facts = dict(common_facts(report.runs))
     assert (facts["Prompts"], facts["Versions"]) == ("not recorded", "not recorded")
     assert "0.500 → 1.50" in render_training_page(report)
+
+
+def test_a_word_where_a_number_belongs_is_not_known(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a", n_steps=2)
+    settings = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+    settings["run"] = {**settings.get("run", {}), "seed": "seven"}
+    settings["grpo"] = {**settings.get("grpo", {}), "max_completion_length": "12"}
+    (path / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    facts = {"data": {"path": "rows", "n_train": "9"}, "plan": {"max_steps": [2]}}
+    (path / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    report = training_report([path])
+    assert report.runs[0].seed is None
+    told = dict(common_facts(report.runs))
+    assert told["Prompts"] == "rows"
+    assert "steps" not in told["Budget"] and "12" not in told["Budget"]
+    render_training_page(report)
