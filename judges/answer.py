@@ -180,7 +180,8 @@ class Answer:
         Raises:
             DataError: The text is none, or a number is out of its range.
         """
-        _check_words(self.example, "" if self.text is None else self.text, self.repeat)
+        repeat = _checked(self.example, "" if self.text is None else self.text, self.repeat)
+        object.__setattr__(self, "repeat", repeat)
         n_criteria, asked, replicates = len(self.example.rubric), self.asked, self.replicates
         where = f"prompt_id {self.example.prompt_id}"
         if replicates is not None and not (_is_whole(replicates) and replicates >= 1):
@@ -225,7 +226,7 @@ class GradedAnswer:
 
     def __post_init__(self) -> None:
         """Refuse verdicts that do not align with the rubric, and a repeat that is no number."""
-        _check_words(self.example, self.answer, self.repeat)
+        object.__setattr__(self, "repeat", _checked(self.example, self.answer, self.repeat))
         n_criteria = len(self.example.rubric)
         for row in (self.verdicts, *self.replicates):
             if len(row) != n_criteria:
@@ -297,15 +298,21 @@ def _is_whole(number: object) -> TypeGuard[int]:
     return isinstance(number, Integral) and not isinstance(number, bool)
 
 
-def _check_words(example: Example, text: object, repeat: object) -> None:
-    """Refuse an answer that is no text, and a repeat that is no number from 0 to `MAX_REPEAT`."""
+def _checked(example: Example, text: object, repeat: object) -> int:
+    """Refuse an answer that is no text, and a repeat that is no number from 0 to `MAX_REPEAT`.
+
+    Gives the repeat; tables hold whole numbers as decimal ones where one of them is missing.
+    """
     where = f"prompt_id {example.prompt_id}"
     if not isinstance(text, str):
         raise DataError(f"{where}: the answer is {text!r:.40}, no text")
+    if isinstance(repeat, float) and repeat.is_integer():
+        repeat = int(repeat)
     if not _is_whole(repeat):
         raise DataError(f"{where}: repeat is {repeat!r:.40}, no whole number")
     if not 0 <= repeat <= MAX_REPEAT:
         raise DataError(f"{where}: repeat is {str(repeat)[:20]}, not between 0 and {MAX_REPEAT:,}")
+    return int(repeat)
 
 
 def _read_verdicts(example: Example, row: Sequence[Mapping[str, object]]) -> tuple[Verdict, ...]:

@@ -120,7 +120,9 @@ class Verdict:
     def _take_counts(self) -> None:
         for name in _COUNTED:
             count: object = getattr(self, name)
-            if not isinstance(count, bool) and isinstance(count, Integral):
+            if (isinstance(count, float) and count.is_integer()) or (
+                not isinstance(count, bool) and isinstance(count, Integral)
+            ):
                 object.__setattr__(self, name, int(count))
 
     @property
@@ -234,7 +236,7 @@ def _is_chance(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return _is_number(value) and value >= 0 and float(value).is_integer()
 
 
 def _are_numbers(value: object) -> bool:

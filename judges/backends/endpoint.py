@@ -51,7 +51,7 @@ _ANY_WINDOW = 47
 _HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 """Names of headers: RFC 9110, section 5.6.2."""
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_FRAMING = {"content-length", "content-encoding", "transfer-encoding", "accept-encoding"}
+_FRAMING = {"content-length", "content-encoding", "transfer-encoding"}
 """Headers that say where a request ends and how it is packed: the client's own."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 

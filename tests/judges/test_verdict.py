@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rubricbeat.judges.answer import Answer, GradedAnswer
@@ -82,6 +84,17 @@ def test_a_stored_answer_of_the_wrong_kind_is_named(field: dict[str, Any], why: 
 def test_an_answer_that_cannot_be_asked_about_is_refused(field: dict[str, Any], why: str) -> None:
     with pytest.raises(DataError, match=why):
         Answer(**{"example": EXAMPLE, "text": "yes", **field})
+
+
+@pytest.mark.parametrize("one", [1, 1.0, np.int64(1), np.float64(1.0)])
+def test_a_whole_number_of_a_table_is_one(one: Any) -> None:
+    answer = Answer(EXAMPLE, "yes", one)
+    graded = GradedAnswer(EXAMPLE, "yes", (Verdict(Outcome.MET, prompt_tokens=one),), one)
+    plain = json.loads(json.dumps(graded.to_json()))
+    assert (answer.repeat, graded.repeat, plain["repeat"]) == (1, 1, 1)
+    assert type(answer.repeat) is type(graded.repeat) is int
+    plain["verdicts"][0]["prompt_tokens"] = float(one)
+    assert GradedAnswer.from_json(EXAMPLE, plain) == graded
 
 
 def test_an_answer_may_be_missing_and_may_be_asked_about_in_part() -> None:

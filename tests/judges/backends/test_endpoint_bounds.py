@@ -152,3 +152,6 @@ def test_headers_of_any_printable_value_are_sent() -> None:
     with Loopback() as server:
         server.script = faults.always(Reply(body=GOOD))
         assert grade(server, headers={"X-Route": "z\u00fcrich\tone", "a_b.c": ""}) == set()
+        n_before = server.n_requests
+        assert grade(server, headers={"Accept-Encoding": "identity"}) == set()
+        assert server.n_requests > n_before > 0
