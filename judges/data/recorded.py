@@ -198,7 +198,8 @@ def _recorded(row: Field, find: _Find, source: str) -> RecordedAnswer:
     for name in ("model", "system", "run", "grader"):
         value = row[name].value
         is_prompt = name == "system" and isinstance(value, str)  # of the model: not its name
-        if not is_missing(value) and not _is_fact(value) and not is_prompt:
+        is_setting = name == "grader" and isinstance(value, Mapping)
+        if not is_missing(value) and not _is_fact(value) and not is_prompt and not is_setting:
             raise row[name].fault(f"is {kind_of(value)}, not a name")
     example = find(row.members())
     parts_of = _from_conversation if row.has("conversations") else _from_flat
@@ -216,12 +217,19 @@ def _recorded(row: Field, find: _Find, source: str) -> RecordedAnswer:
         repeat=repeat_of(row["repeat"]),
         score=score,
         source=source,
-        facts={k: v for k, v in row.members().items() if k not in _CONTENT and _is_fact(v)},
+        facts=_facts(row.members()),
     )
 
 
 _Parts = tuple[str | None, list[VerdictWord], list[str], float | None]
 _ABSENT = Verdict(Outcome.SKIPPED, explanation=NO_ANSWER, source=Source.REPLAY, attempts=0)
+
+
+def _facts(row: Mapping[str, object]) -> dict[str, object]:
+    facts = {name: v for name, v in row.items() if name not in _CONTENT and _is_fact(v)}
+    if isinstance(grader := row.get("grader"), Mapping):  # graders that differ are not one
+        facts["grader"] = json.dumps(grader, sort_keys=True, default=str)
+    return facts
 
 
 def _from_flat(row: Field, example: Example) -> _Parts:

@@ -152,3 +152,16 @@ def test_a_system_prompt_beside_verdicts_is_no_name(tmp_path: Path) -> None:
     [file] = read_recorded([path], {"a": EXAMPLE})
     assert [row.source for row in file.rows] == ["said"]
     assert not file.skipped
+
+
+def test_graders_told_apart_by_their_settings_are_two(tmp_path: Path) -> None:
+    base = {"prompt_id": "a", "completion": "w", "criteria_met": [True, False]}
+    path = tmp_path / "said.jsonl"
+    rows = [{**base, "grader": {"model": "j", "temperature": t}} for t in (0, 1, 1)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    [file] = read_recorded([path], {"a": EXAMPLE})
+    assert [run.grader for run in group_runs(file.rows)] == [
+        '{"model": "j", "temperature": 0}',
+        '{"model": "j", "temperature": 1}',
+    ]
+    assert not file.skipped and len(file.copies) == 1
