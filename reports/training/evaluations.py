@@ -107,7 +107,7 @@ def difference_in_kind(this: TrainingRun, other: TrainingRun) -> str | None:
     if this.gold_reward != other.gold_reward:
         return f"scored by {this.gold_reward} and by {other.gold_reward}"
     options = [judged_by(run.asked("gold", "judge")) for run in (this, other)]
-    digests = {run.gold_ledger.get("digest") for run in (this, other)} - {None}
+    digests = {str(run.gold_ledger.get("digest") or "") for run in (this, other)} - {""}
     if options[0] != options[1] or len(digests) > 1:
         return "judged by different gold judges"
     if len({held_out_data(this), held_out_data(other)} - {None}) > 1:

@@ -313,7 +313,9 @@ NOTES: tuple[_Note, ...] = (
 def _judges_itself(run: TrainingRun) -> bool:
     gold, own = judged_by(run.asked("gold", "judge")), judged_by(run.asked("judge"))
     digests = run.gold_ledger.get("digest"), run.ledger.get("digest")
-    return (gold is not None and gold == own) or (None not in digests and len(set(digests)) == 1)
+    return (gold is not None and gold == own) or (
+        digests[0] is not None and digests[0] == digests[1]
+    )
 
 
 def _against(best: Arm, pairs: Sequence[ArmPair], n_others: int) -> str:

@@ -18,6 +18,7 @@ from ...judges.verdict import Verdict
 from .. import numbers
 from ..pages.figures import Forest, forest
 from ..pages.html import frame, render
+from ..results.values import number_of
 from .arms import Arm, ArmPair, HeldOutChange, arm_pairs, arms_of
 from .figures import captions, training_figures
 from .notes import SCALES, headline_of, notes_of, terms_of
@@ -53,13 +54,12 @@ def common_facts(runs: Sequence[TrainingRun]) -> list[tuple[str, str]]:
 def run_facts(run: TrainingRun) -> dict[str, object]:
     """Give the row of one run."""
     first, last = run.ends("reward")
-    planned = run.fact("plan", "max_steps")
     return {
         "name": run.name,
         "arm": run.setting,
         "seed": run.seed,
         "steps": len(run.steps),
-        "planned": planned if isinstance(planned, int | float) else None,
+        "planned": number_of(run.fact("plan", "max_steps")),
         "first": first,
         "last": last,
         "dead": run.mean("dead_frac"),

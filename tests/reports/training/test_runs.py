@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,12 @@ import yaml
 from training_kit import write_run
 
 from rubricbeat.judges.errors import DataError
-from rubricbeat.reports.training.page import common_facts, render_training_page, training_report
+from rubricbeat.reports.training.page import (
+    common_facts,
+    render_training_page,
+    training_json,
+    training_report,
+)
 from rubricbeat.reports.training.runs import read_training_runs
 
 EVALUATION = {
@@ -93,11 +99,12 @@ def test_a_word_where_a_number_belongs_is_not_known(tmp_path: Path) -> None:
     settings["run"] = {**settings.get("run", {}), "seed": "seven"}
     settings["grpo"] = {**settings.get("grpo", {}), "max_completion_length": "12"}
     (path / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    facts = {"data": {"path": "rows", "n_train": "9"}, "plan": {"max_steps": [2]}}
+    facts = {"data": {"path": "rows", "n_train": "9"}, "plan": {"max_steps": math.nan}}
     (path / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-    report = training_report([path])
+    (path / "gold_judge.json").write_text('{"gold": {"judge": {"digest": {}}}}', encoding="utf-8")
+    report = training_report([path, write_run(tmp_path / "b", n_steps=2)])
     assert report.runs[0].seed is None
+    json.dumps(training_json(report), allow_nan=False)
     told = dict(common_facts(report.runs))
-    assert told["Prompts"] == "rows"
-    assert "steps" not in told["Budget"] and "12" not in told["Budget"]
+    assert "rows" in told["Prompts"] and "9 to train" not in told["Prompts"]
     render_training_page(report)
