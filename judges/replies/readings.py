@@ -226,7 +226,12 @@ _LEVELS_NAMED = re.compile(
 _ORDINAL_LEVEL = re.compile(
     rf"\b(?P<which>{'|'.join(_ORDINALS)}|lowest|bottom|last|highest|top)\s+level\b", re.IGNORECASE
 )
-_NA_IN_WORDS = re.compile(r"\bnot[ _]applicable\b|\bn/a\b|\binapplicable\b", re.IGNORECASE)
+_NA_IN_WORDS = re.compile(
+    r"\bnot[ _]applicable\b|\bn/a\b|\binapplicable\b"
+    r"|(?<!\bif )(?<!\bwhether )\b(?:it|this|that|criterion|item|statement)(?: \w+)?"
+    r" (?:does|did)(?: not|n['\u2019]t) apply\b",
+    re.IGNORECASE,
+)
 _NUMBERED = re.compile(
     r"\s*(?:level\s*)?(?P<number>\d{1,3})\s*(?:\[-?[\d.]+\]|[:.)\]\u2013-])?\s*(?P<text>.*)",
     re.IGNORECASE | re.DOTALL,
