@@ -117,7 +117,7 @@ class Panel:
 
     def title(self, words: str) -> None:
         """Write above the box."""
-        self.drawing.text(self.left, self.top - LINE / 2 - 2, words)
+        self.drawing.text(self.left, self.top - LINE / 2 - 6, words)  # marks reach 4 px above
 
     def bottom(self, ticks: Ticks, label: str = "") -> None:
         """Draw the axis below, and a label under it."""
