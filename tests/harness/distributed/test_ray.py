@@ -193,6 +193,7 @@ def test_a_full_disk_ends_the_run_in_words_and_the_next_one_pays_for_the_rest(cl
         task = Task(tmp_path, server.url, 120)
         flags = ("--workers", "2", "--ray-address", cluster.address, "--store-only")
         run = task.start(*flags)
+        until(lambda: len(worker_pids()) == 2, "both workers: one alone may begin, and end", run)
         until(lambda: task.n_stored == 60, "what is answered, on disk", run)
         n_bytes = task.store.with_name(f"{task.store.name}-wal").stat().st_size
         for pid in worker_pids():
